@@ -1,0 +1,62 @@
+/** The one door to child processes. Always argv, never a shell; environment is exactly what is passed. */
+import { execa } from 'execa';
+import { abortError, ForgeError } from './errors.ts';
+
+export interface ProcessOptions {
+  /** The whole environment of the child; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+  /** Written to stdin; without it stdin is empty. */
+  readonly input?: string | Uint8Array;
+  /** Bytes kept of each stream; more is an error. */
+  readonly maxBytes?: number;
+  /** After this many milliseconds the child is killed and the call fails with `timeout`. */
+  readonly timeoutMs?: number;
+}
+
+export interface ProcessResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a short command and collects its output. A non-zero exit is a result, not an error. */
+export async function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const result = await execa(file, args, {
+    env: { ...options.env },
+    extendEnv: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    input: options.input ?? '',
+    maxBuffer: options.maxBytes ?? 8 * 1024 * 1024,
+    timeout: timeoutMs,
+    stripFinalNewline: false,
+    reject: false,
+  });
+  if (result.isCanceled && options.signal) throw abortError(options.signal);
+  if (result.timedOut) throw new ForgeError('timeout', `${file} ${args[0] ?? ''} did not end within ${timeoutMs} ms`);
+  if (result.exitCode === undefined) {
+    throw new ForgeError('failed', `${file} could not run: ${result.originalMessage ?? result.shortMessage ?? 'unknown'}`, { cause: result });
+  }
+  return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+}
+
+/** Starts a child whose streams the caller pipes; stdio is three pipes. The caller waits for its end. */
+export function startProcess(file: string, args: readonly string[], options: Pick<ProcessOptions, 'env' | 'cwd'> & { readonly detached?: boolean }) {
+  return execa(file, args, {
+    env: { ...options.env },
+    extendEnv: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+    reject: false,
+    ...(options.detached === undefined ? {} : { detached: options.detached }),
+  });
+}
+
+/** A started child, as `startProcess` returns it. */
+export type StartedProcess = ReturnType<typeof startProcess>;

@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Two projects: `unit` needs neither Docker nor the network and runs in `npm run check`;
+ * `push` boots the real program and talks to it with real ssh, git and Docker (`bin/test`).
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.docker.test.ts', 'test/push/**'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'push',
+          include: ['test/**/*.docker.test.ts', 'test/push/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});
