@@ -210,3 +210,28 @@ export interface Session {
 
 /** Handles a session to its end; resolves to the exit status. */
 export type HandleSession = (session: Session) => Promise<number>;
+
+/** What a person set for an app; every field has an operation and, where Heroku or Dokku have one, a key in an app file. */
+export interface AppSettings {
+  /** Chosen builder; `undefined` lets detection decide. */
+  readonly builder: BuilderName | undefined;
+  /** Port the app listens on; `undefined`: see DESIGN on PORT. */
+  readonly port: number | undefined;
+  /** Config keys that a Dockerfile build gets as build args. */
+  readonly buildArgs: readonly string[];
+  readonly readiness: Readiness | undefined;
+  readonly drainTimeoutMs: number | undefined;
+  readonly stopTimeoutMs: number | undefined;
+}
+
+export interface App {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly settings: AppSettings;
+  /** Wanted instances and limits by process type; types not named here run at their default. */
+  readonly formation: Formation;
+  /** `ps:stop` sets it: nothing runs until `ps:start`. */
+  readonly isStopped: boolean;
+  /** Version that serves; `undefined` before the first successful deploy. */
+  readonly currentVersion: number | undefined;
+}
