@@ -34,7 +34,9 @@ export interface Terminal {
 export type Origin =
   | { readonly kind: 'git'; readonly branch: string; readonly commit: string }
   | { readonly kind: 'folder' }
-  | { readonly kind: 'image'; readonly reference: string };
+  | { readonly kind: 'image'; readonly reference: string }
+  /** No new source: the live release's image with new config or settings. */
+  | { readonly kind: 'change' };
 
 /**
  * Files of an app, checked (no escaping paths or links, within limits) and stored as one plain tar

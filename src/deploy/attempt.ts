@@ -1,0 +1,139 @@
+/** One attempt to change what an app serves: its deployment record, its log on disk, its report and its cancel switch. */
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { Actor, Deployment, DeploymentStatus, Origin } from '../domain.ts';
+import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { createReport, type Report } from '../report.ts';
+import { createDeployment, updateDeployment } from '../store/deployments.ts';
+import type { Store } from '../store/store.ts';
+
+export interface AttemptRequest {
+  readonly app: string;
+  readonly actor: Actor;
+  readonly origin: Origin;
+  /** "Deploy 3f2a91c" */
+  readonly reason: string;
+  /** What the person reads, live; the same lines go to the deployment's log. */
+  readonly output: Writable;
+  /** Aborts when the person left. */
+  readonly signal: AbortSignal;
+}
+
+export interface Attempt {
+  readonly id: string;
+  readonly app: string;
+  readonly report: Report;
+  /** Aborts when the person left or somebody canceled, until the swap; afterwards nothing interrupts it. */
+  readonly signal: AbortSignal;
+  enter(status: DeploymentStatus, version?: number): void;
+  /** From here on it cannot be canceled: the swap is being made. Throws when it was canceled before. */
+  commit(): void;
+  succeed(): Promise<void>;
+  /** Records and reports the failure; returns it as the error to throw on. */
+  fail(error: unknown): Promise<ForgeError>;
+}
+
+export interface Attempts {
+  open(request: AttemptRequest): Attempt;
+  /** Aborts an attempt under way: `not-found` when it has ended, `conflict` when it is past its swap. */
+  cancel(id: string, by: string): void;
+  /** Whether an attempt of this app is under way. */
+  isActive(id: string): boolean;
+}
+
+interface Running {
+  readonly controller: AbortController;
+  isCommitted: boolean;
+}
+
+export const deploymentLogPath = (data: string, id: string): string => join(data, 'deployments', `${id}.log`);
+
+export function createAttempts({ store, data, log }: { readonly store: Store; readonly data: string; readonly log: Log }): Attempts {
+  const running = new Map<string, Running>();
+  mkdirSync(join(data, 'deployments'), { recursive: true, mode: 0o700 });
+
+  const open = (request: AttemptRequest): Attempt => {
+    const deployment = createDeployment(store, { app: request.app, actor: request.actor.name, origin: request.origin, reason: request.reason });
+    const state: Running = { controller: new AbortController(), isCommitted: false };
+    running.set(deployment.id, state);
+    return startAttempt({ deployment, request, state, store, log, path: deploymentLogPath(data, deployment.id), onEnd: () => running.delete(deployment.id) });
+  };
+
+  const cancel = (id: string, by: string): void => {
+    const state = running.get(id);
+    if (!state) throw new ForgeError('not-found', `deployment ${id} is not under way`, { hint: 'deployments:list shows how it ended' });
+    if (state.isCommitted) throw new ForgeError('conflict', `deployment ${id} is already live and can no longer be canceled`);
+    state.controller.abort(new ForgeError('canceled', `canceled by ${by}`));
+  };
+
+  return { open, cancel, isActive: (id) => running.has(id) };
+}
+
+interface AttemptParts {
+  readonly deployment: Deployment;
+  readonly request: AttemptRequest;
+  readonly state: Running;
+  readonly store: Store;
+  readonly log: Log;
+  readonly path: string;
+  onEnd(): void;
+}
+
+function startAttempt({ deployment, request, state, store, log, path, onEnd }: AttemptParts): Attempt {
+  const { id, app } = deployment;
+  const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
+  file.on('error', (error) => log.error({ err: error, deployment: id }, 'the deployment log could not be written'));
+  const report = createReport([request.output, file]);
+  const leave = () => {
+    if (!state.isCommitted) state.controller.abort(new ForgeError('canceled', 'canceled: the client left before the release was live'));
+  };
+  if (request.signal.aborted) leave();
+  request.signal.addEventListener('abort', leave, { once: true });
+
+  const end = async (status: DeploymentStatus, failure?: string): Promise<void> => {
+    updateDeployment(store, id, { status, failure, endedAt: new Date().toISOString() });
+    request.signal.removeEventListener('abort', leave);
+    onEnd();
+    file.end();
+    await finished(file).catch(() => undefined);
+  };
+
+  return {
+    id,
+    app,
+    report,
+    signal: state.controller.signal,
+    enter: (status, version) =>
+      updateDeployment(store, id, { status, ...(version === undefined ? {} : { version }), ...(status === 'building' ? { startedAt: new Date().toISOString() } : {}) }),
+    commit: () => {
+      if (state.controller.signal.aborted) throw abortError(state.controller.signal);
+      state.isCommitted = true;
+    },
+    succeed: async () => await end('succeeded'),
+    fail: async (error) => {
+      const failure = expected(error, log, id);
+      reportFailure(report, failure);
+      await end(statusOf(failure), failure.message);
+      return failure;
+    },
+  };
+}
+
+const statusOf = ({ code }: ForgeError): DeploymentStatus => (code === 'canceled' || code === 'superseded' ? code : 'failed');
+
+/** Ours as they are; anything else is logged whole and shown by its id alone. */
+function expected(error: unknown, log: Log, id: string): ForgeError {
+  if (isForgeError(error)) return error;
+  log.error({ err: error, deployment: id }, 'internal error in a deployment');
+  return new ForgeError('internal', `internal error (id ${id})`, { hint: 'forge’s own log has the whole of it under this id', cause: error });
+}
+
+/** The failure as a pusher reads it: message, the lines that explain it, what to do next. */
+export function reportFailure(report: Report, failure: ForgeError): void {
+  report.problem(failure.message);
+  for (const line of failure.details) report.body(line);
+  if (failure.hint) report.problem(failure.hint);
+}

@@ -1,0 +1,202 @@
+/**
+ * A push, from its source to a release that serves. Read it top down: the story is `deploy`, the steps follow in its order.
+ * Whatever fails before the swap leaves the old release serving; what fails after it swaps back.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Builders } from '../build/build-request.ts';
+import { detect } from '../build/detect.ts';
+import type { FreeSpace } from '../build/free-space.ts';
+import { receiveSource } from '../build/source.ts';
+import type { Config } from '../config.ts';
+import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import { portOf } from '../runtime/ports.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { findApp } from '../store/apps.ts';
+import { getConfig } from '../store/app-config.ts';
+import { createRelease, setCurrentRelease } from '../store/releases.ts';
+import type { Store } from '../store/store.ts';
+import type { Attempt, AttemptRequest, Attempts } from './attempt.ts';
+import { formationOf } from './formation.ts';
+import type { Live } from './live.ts';
+import type { Queue } from './queue.ts';
+import type { Slots } from './slots.ts';
+
+export interface DeployRequest extends AttemptRequest {
+  /** Opens the tar of the source, once, when the turn has come; `undefined` for a prebuilt image. */
+  openSource?(signal: AbortSignal): Promise<Readable>;
+  /** Throws when the request is stale: something else went live while it waited. */
+  verify(): Promise<void>;
+  /** After the swap: makes the caller's side final (the git ref has moved) or throws; forge then swaps back. */
+  confirm(): Promise<void>;
+}
+
+export interface DeployParts {
+  readonly store: Store;
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly builders: Builders;
+  readonly queue: Queue;
+  readonly builds: Slots;
+  readonly live: Live;
+  readonly attempts: Attempts;
+  readonly freeSpace: FreeSpace;
+  urlOf(app: string): string;
+}
+
+export async function deploy(request: DeployRequest, parts: DeployParts): Promise<Release> {
+  const attempt = parts.attempts.open(request);
+  try {
+    using _turn = await parts.queue.take(request.app, turnRequest(attempt, true));
+    await request.verify();
+    const image = await buildImage(request, attempt, parts);
+    const release = makeRelease(image, request, attempt, parts);
+    const instances = await startInstances(release, attempt, parts);
+    await goLive({ release, instances, attempt, parts, confirm: () => request.confirm() });
+    return release;
+  } catch (error) {
+    throw await attempt.fail(error);
+  }
+}
+
+export function turnRequest(attempt: Attempt, isReplaceable: boolean) {
+  const onWait = (holder: string) => attempt.report.step(`Waiting for ${holder} of this app to end`);
+  return { holder: `deployment ${attempt.id}`, isReplaceable, signal: attempt.signal, onWait };
+}
+
+async function buildImage(request: DeployRequest, attempt: Attempt, parts: DeployParts): Promise<Image> {
+  await parts.freeSpace.check(attempt.signal);
+  using _slot = await parts.builds.take(attempt.signal, (place) => attempt.report.step(`Waiting for a free build slot (place ${place} in line)`));
+  attempt.enter('building');
+  const app = appOf(request.app, parts.store);
+  const tarPath = join(parts.config.data, 'tmp', `${attempt.id}.tar`);
+  try {
+    const source = await receive(request, tarPath, attempt, parts.config);
+    const plan: Plan = request.origin.kind === 'image' ? imagePlan : detect(source, app.settings);
+    attempt.report.step(`Building ${app.name} with ${plan.builder}: ${plan.reason}`);
+    return await parts.builders[plan.builder].build({
+      app: app.name,
+      deploymentId: attempt.id,
+      source,
+      plan,
+      settings: app.settings,
+      config: getConfig(parts.store, app.name),
+      origin: request.origin,
+      report: attempt.report,
+      signal: attempt.signal,
+    });
+  } finally {
+    await rm(tarPath, { force: true });
+  }
+}
+
+const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map() };
+
+async function receive(request: DeployRequest, path: string, attempt: Attempt, config: Config): Promise<Source> {
+  if (!request.openSource) return { tarPath: path, sizeBytes: 0, paths: new Set(), files: new Map() };
+  const stream = await request.openSource(attempt.signal);
+  const limits = { maxBytes: config.sourceMaxBytes, maxEntries: config.sourceMaxEntries };
+  return await receiveSource(stream, { path, limits, signal: attempt.signal });
+}
+
+function makeRelease(image: Image, request: DeployRequest, attempt: Attempt, parts: DeployParts): Release {
+  const commit = request.origin.kind === 'git' ? request.origin.commit : undefined;
+  return recordRelease({ app: appOf(request.app, parts.store), image, commit, attempt, request, parts });
+}
+
+/** Numbers and stores a release of this image with the app's config and settings as they are now. */
+export function recordRelease(draft: {
+  readonly app: App;
+  readonly image: Image;
+  readonly commit: string | undefined;
+  readonly attempt: Attempt;
+  readonly request: Pick<AttemptRequest, 'actor' | 'reason'>;
+  readonly parts: DeployParts;
+}): Release {
+  const { app, image, commit, attempt, request, parts } = draft;
+  const { config, store } = parts;
+  const release = createRelease(store, {
+    app: app.name,
+    image,
+    config: getConfig(store, app.name),
+    formation: formationOf(app, image.processTypes, { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids }),
+    port: portOf(app.settings, image),
+    readiness: app.settings.readiness ?? { path: undefined, timeoutMs: config.readinessTimeout },
+    reason: request.reason,
+    actor: request.actor.name,
+    commit,
+  });
+  attempt.enter('releasing', release.version);
+  return release;
+}
+
+export async function startInstances(release: Release, attempt: Attempt, parts: DeployParts): Promise<readonly Instance[]> {
+  attempt.enter('starting');
+  const app = appOf(release.app, parts.store);
+  if (app.isStopped) return [];
+  const wanted = Object.entries(release.formation).flatMap(([type, { quantity }]) => (quantity > 0 ? [`${type}=${quantity}`] : []));
+  attempt.report.step(`Starting v${release.version} (${wanted.join(' ') || 'nothing scaled up'})`);
+  return await parts.runtime.startRelease({ release, deploymentId: attempt.id, signal: attempt.signal, report: attempt.report });
+}
+
+export interface GoLive {
+  readonly release: Release;
+  readonly instances: readonly Instance[];
+  readonly attempt: Attempt;
+  readonly parts: DeployParts;
+  confirm(): Promise<void>;
+}
+
+/** Swap, tell, confirm, retire. Everything started is gone again when it throws, and the old release serves. */
+export async function goLive({ release, instances, attempt, parts, confirm }: GoLive): Promise<void> {
+  const { app } = release;
+  const { store, live, runtime } = parts;
+  const previous = appOf(app, store).currentVersion;
+  let replaced: readonly Instance[];
+  try {
+    attempt.commit();
+    setCurrentRelease(store, app, release.version);
+    replaced = await live.swap(app, instances);
+  } catch (error) {
+    setCurrentRelease(store, app, previous);
+    await runtime.retire(instances, { stopTimeoutMs: 0 });
+    throw error;
+  }
+  reportLive(release, attempt, parts);
+  try {
+    await confirm();
+  } catch (error) {
+    attempt.report.problem('The release is taken back: the previous one serves again.');
+    setCurrentRelease(store, app, previous);
+    await live.swap(app, replaced);
+    await runtime.retire(instances, { stopTimeoutMs: 0 });
+    throw error;
+  }
+  await runtime.promote(instances);
+  await attempt.succeed();
+  void live.retire(replaced, retireOptions(appOf(app, store), parts.config));
+}
+
+function reportLive(release: Release, attempt: Attempt, parts: DeployParts): void {
+  if ('web' in release.formation) {
+    attempt.report.done('Application deployed:');
+    attempt.report.body(parts.urlOf(release.app));
+  } else {
+    attempt.report.done(`Application deployed: v${release.version} (no web process, so no URL)`);
+  }
+}
+
+export const retireOptions = ({ settings }: App, config: Config) => ({
+  drainTimeoutMs: settings.drainTimeoutMs ?? config.drainTimeout,
+  stopTimeoutMs: settings.stopTimeoutMs ?? config.stopTimeout,
+});
+
+/** The app, or `not-found`: it may have been destroyed while the attempt waited. */
+export function appOf(name: string, store: Store): App {
+  const app = findApp(store, name);
+  if (!app) throw new ForgeError('not-found', `there is no app ${name}`, { hint: 'apps:list shows the apps you may see' });
+  return app;
+}
+

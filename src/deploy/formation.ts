@@ -1,0 +1,23 @@
+/** Which instances an app wants: pure, from what the person scaled and what the image offers. */
+import type { App, Formation, FormationEntry, Limits, ProcessTypes } from '../domain.ts';
+
+/**
+ * The whole formation of an image's process types. Without a scaled quantity only `web` runs, at one instance;
+ * an image without `web` runs each of its types at one.
+ */
+export function formationOf(app: App, processTypes: ProcessTypes, limits: Limits): Formation {
+  const types = Object.keys(processTypes);
+  const hasWeb = types.includes('web');
+  const entries = types.map((type): [string, FormationEntry] => {
+    const wanted = app.formation[type];
+    return [type, wanted ?? { quantity: type === 'web' || !hasWeb ? 1 : 0, limits }];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** `web.1`, `web.2`, `worker.1`: the places that a formation has. */
+export function placesOf(formation: Formation): { readonly type: string; readonly ordinal: number }[] {
+  return Object.entries(formation).flatMap(([type, { quantity }]) =>
+    Array.from({ length: quantity }, (_, index) => ({ type, ordinal: index + 1 })),
+  );
+}

@@ -1,0 +1,115 @@
+/** What serves right now: instances per app in memory, one route table in the proxy. Swapping is one assignment and one table. */
+import type { Instance } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { ProxyClient } from '../proxy/client.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { withTimeout } from '../wait.ts';
+import { routeTable, targetId } from './route-table.ts';
+
+export interface RetireOptions {
+  /** How long requests in flight may go on. */
+  readonly drainTimeoutMs: number;
+  /** Time between SIGTERM and SIGKILL. */
+  readonly stopTimeoutMs: number;
+}
+
+export interface Live {
+  /** Instances that serve the app; empty when nothing does. */
+  servingOf(app: string): readonly Instance[];
+  /** Makes these serve, acknowledged by every worker of the proxy; returns those they replaced. On failure nothing changed. */
+  swap(app: string, instances: readonly Instance[]): Promise<readonly Instance[]>;
+  /** Forgets the app: its host is unknown from now on. */
+  remove(app: string): Promise<void>;
+  /** Sets several apps at once, as after a boot. */
+  restore(serving: ReadonlyMap<string, readonly Instance[]>): Promise<void>;
+  /** Lets requests in flight finish, then stops and removes. Never throws: what is left is the reconciler's. */
+  retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
+  /** Containers that are being retired. */
+  readonly retiring: ReadonlySet<string>;
+  /** Resolves when every retirement under way has ended. */
+  settled(): Promise<void>;
+}
+
+export interface LiveParts {
+  readonly proxy: Pick<ProxyClient, 'apply' | 'drained'>;
+  readonly runtime: Pick<Runtime, 'retire'>;
+  readonly domain: string;
+  readonly controlSocket: string;
+  readonly webSocketGraceMs: number;
+  readonly log: Log;
+}
+
+const applyTimeoutMs = 10_000;
+
+export function createLive(parts: LiveParts): Live {
+  let serving: ReadonlyMap<string, readonly Instance[]> = new Map();
+  let version = 0;
+  const retiring = new Set<string>();
+  const retirements = new Set<Promise<void>>();
+
+  const apply = async (): Promise<void> => {
+    // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
+    version = Math.max(version + 1, Date.now());
+    const table = routeTable({ ...parts, version, serving: [...serving].map(([app, instances]) => ({ app, instances })) });
+    await withTimeout(applyTimeoutMs, 'the proxy did not take the new routes', (signal) => parts.proxy.apply(table, signal));
+  };
+
+  const change = async (next: ReadonlyMap<string, readonly Instance[]>, app: string): Promise<void> => {
+    const before = serving.get(app);
+    serving = next;
+    try {
+      await apply();
+    } catch (error) {
+      serving = before === undefined ? without(serving, app) : new Map([...serving, [app, before]]);
+      // A worker may have taken the table before another one failed: the last word is the old table.
+      await apply().catch((again: unknown) => parts.log.error({ err: again, app }, 'the old routes could not be put back yet'));
+      throw error instanceof ForgeError ? error : new ForgeError('unavailable', 'the proxy did not take the new routes', { cause: error });
+    }
+  };
+
+  const retire = async (instances: readonly Instance[], options: RetireOptions): Promise<void> => {
+    if (instances.length === 0) return;
+    for (const { containerId } of instances) retiring.add(containerId);
+    try {
+      await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs });
+    } catch (error) {
+      parts.log.warn({ err: error, app: instances[0]?.app }, 'requests in flight could not be waited for');
+    }
+    try {
+      await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
+    } catch (error) {
+      parts.log.warn({ err: error, app: instances[0]?.app }, 'old instances could not be removed; the reconciler tries again');
+    } finally {
+      for (const { containerId } of instances) retiring.delete(containerId);
+    }
+  };
+
+  return {
+    servingOf: (app) => serving.get(app) ?? [],
+    swap: async (app, instances) => {
+      const replaced = serving.get(app) ?? [];
+      await change(new Map([...serving, [app, instances]]), app);
+      const kept = new Set(instances.map(({ containerId }) => containerId));
+      return replaced.filter(({ containerId }) => !kept.has(containerId));
+    },
+    remove: async (app) => await change(without(serving, app), app),
+    restore: async (all) => {
+      serving = new Map([...serving, ...all]);
+      await apply();
+    },
+    retire: (instances, options) => {
+      const retirement = retire(instances, options).finally(() => retirements.delete(retirement));
+      retirements.add(retirement);
+      return retirement;
+    },
+    retiring,
+    settled: async () => void (await Promise.allSettled(retirements)),
+  };
+}
+
+function without<V>(map: ReadonlyMap<string, V>, key: string): Map<string, V> {
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+}

@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Instance } from '../../src/domain.ts';
+import { reconcile, type ReconcileAction, type WantedApp } from '../../src/deploy/reconcile.ts';
+
+const instance = (overrides: Partial<Instance>): Instance => ({
+  name: `${overrides.type ?? 'web'}.${overrides.ordinal ?? 1}`,
+  app: 'hello',
+  version: 2,
+  type: 'web',
+  ordinal: 1,
+  containerId: 'c1',
+  address: '10.0.0.2',
+  port: 5000,
+  isRunning: true,
+  deploymentId: 'd1',
+  ...overrides,
+});
+const wantsWeb: WantedApp = { app: 'hello', version: 2, places: [{ type: 'web', ordinal: 1 }], heldVersions: [] };
+
+describe('reconcile', () => {
+  it('does nothing when the machine is as it should be', () => {
+    expect(reconcile([wantsWeb], [instance({})])).toEqual([]);
+  });
+
+  it('starts what is missing, restarts what stands still and retires an old release', () => {
+    const old = instance({ version: 1, containerId: 'old' });
+    expect(reconcile([wantsWeb], [old])).toEqual([
+      { kind: 'start', app: 'hello', version: 2, places: [{ type: 'web', ordinal: 1 }] },
+      { kind: 'retire', app: 'hello', instance: old },
+    ]);
+    const stopped = instance({ isRunning: false });
+    expect(reconcile([wantsWeb], [stopped])).toEqual([{ kind: 'restart', app: 'hello', instance: stopped }]);
+  });
+
+  it('keeps the instances of a release whose swap is not confirmed', () => {
+    const held = instance({ version: 1, containerId: 'old' });
+    expect(reconcile([{ ...wantsWeb, heldVersions: [1] }], [instance({}), held])).toEqual([]);
+  });
+
+  it('retires the containers of an app that is gone, but no one-off task', () => {
+    const stray = instance({ app: 'gone' });
+    const task = instance({ type: 'run' });
+    expect(reconcile([wantsWeb], [instance({}), stray, task])).toEqual([{ kind: 'retire', app: 'gone', instance: stray }]);
+  });
+
+  it('converges from any state in one pass, and a second pass finds nothing to do', () => {
+    fc.assert(
+      fc.property(fc.array(wantedApps(), { maxLength: 3 }).map(uniqueByApp), fc.array(instances(), { maxLength: 12 }).map(uniqueById), (wanted, found) => {
+        const actions = reconcile(wanted, found);
+        const after = carryOut(actions, found);
+        expect(reconcile(wanted, after)).toEqual([]);
+        for (const action of actions) if (action.kind === 'retire') expect(isTheOnlyOneInAWantedPlace(action.instance, wanted, found)).toBe(false);
+      }),
+    );
+  });
+});
+
+const appNames = fc.constantFrom('a', 'b', 'c');
+const types = fc.constantFrom('web', 'worker', 'run');
+const wantedApps = (): fc.Arbitrary<WantedApp> =>
+  fc
+    .record({ app: appNames, version: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }), web: fc.integer({ min: 0, max: 3 }), held: fc.subarray([1, 2, 3]) })
+    .map(({ app, version, web, held }) => ({
+      app,
+      version,
+      places: version === undefined ? [] : Array.from({ length: web }, (_, index) => ({ type: 'web', ordinal: index + 1 })),
+      heldVersions: held,
+    }));
+const instances = (): fc.Arbitrary<Instance> =>
+  fc
+    .record({ app: appNames, version: fc.integer({ min: 1, max: 3 }), type: types, ordinal: fc.integer({ min: 1, max: 4 }), isRunning: fc.boolean(), id: fc.uuid() })
+    .map(({ id, ...rest }) => instance({ ...rest, name: `${rest.type}.${rest.ordinal}`, containerId: id }));
+const uniqueByApp = (apps: WantedApp[]): WantedApp[] => [...new Map(apps.map((app) => [app.app, app])).values()];
+const uniqueById = (found: Instance[]): Instance[] => [...new Map(found.map((one) => [one.containerId, one])).values()];
+
+let started = 0;
+function carryOut(actions: readonly ReconcileAction[], found: readonly Instance[]): Instance[] {
+  let state = [...found];
+  for (const action of actions) {
+    if (action.kind === 'retire') state = state.filter(({ containerId }) => containerId !== action.instance.containerId);
+    if (action.kind === 'restart') state = state.map((one) => (one.containerId === action.instance.containerId ? { ...one, isRunning: true } : one));
+    if (action.kind === 'start') {
+      state.push(...action.places.map((place) => instance({ ...place, app: action.app, version: action.version, name: `${place.type}.${place.ordinal}`, containerId: `new${(started += 1)}` })));
+    }
+  }
+  return state;
+}
+
+function isTheOnlyOneInAWantedPlace(one: Instance, wanted: readonly WantedApp[], found: readonly Instance[]): boolean {
+  const app = wanted.find(({ app: name }) => name === one.app);
+  if (!app || app.version !== one.version || !app.places.some(({ type, ordinal }) => type === one.type && ordinal === one.ordinal)) return false;
+  return found.filter((other) => other.app === one.app && other.version === one.version && other.name === one.name).length === 1;
+}
