@@ -14,7 +14,7 @@ import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { portOf } from '../runtime/ports.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { findApp } from '../store/apps.ts';
+import { findApp, updateApp } from '../store/apps.ts';
 import { getConfig } from '../store/app-config.ts';
 import { createRelease, setCurrentRelease } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
@@ -55,6 +55,8 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
     const release = makeRelease(image, request, attempt, parts);
     const instances = await startInstances(release, attempt, parts);
     await goLive({ release, instances, attempt, parts, confirm: () => request.confirm() });
+    // Whoever pushes to a stopped app wants it to run.
+    updateApp(parts.store, request.app, { isStopped: false });
     return release;
   } catch (error) {
     throw await attempt.fail(error);
@@ -134,8 +136,6 @@ export function recordRelease(draft: {
 
 export async function startInstances(release: Release, attempt: Attempt, parts: DeployParts): Promise<readonly Instance[]> {
   attempt.enter('starting');
-  const app = appOf(release.app, parts.store);
-  if (app.isStopped) return [];
   const wanted = Object.entries(release.formation).flatMap(([type, { quantity }]) => (quantity > 0 ? [`${type}=${quantity}`] : []));
   attempt.report.step(`Starting v${release.version} (${wanted.join(' ') || 'nothing scaled up'})`);
   return await parts.runtime.startRelease({ release, deploymentId: attempt.id, signal: attempt.signal, report: attempt.report });

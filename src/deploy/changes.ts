@@ -1,0 +1,134 @@
+/** Changes of an app without a new build: each takes the app's turn and goes through the same start, swap and retire. */
+import type { Writable } from 'node:stream';
+import type { Actor, App, Formation, FormationEntry, Instance, Release } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import type { Report } from '../report.ts';
+import { createReport } from '../report.ts';
+import { updateApp } from '../store/apps.ts';
+import { findRelease } from '../store/releases.ts';
+import { appOf, goLive, recordRelease, retireOptions, startInstances, turnRequest, type DeployParts } from './deploy.ts';
+import { formationOf, placesOf } from './formation.ts';
+
+export interface ChangeRequest {
+  readonly app: string;
+  readonly actor: Actor;
+  readonly output: Writable;
+  readonly signal: AbortSignal;
+}
+
+const noConfirmation = async (): Promise<void> => undefined;
+
+/** A release of the live image with the config and settings of now. `not-found` before the first release. */
+export async function redeploy(request: ChangeRequest & { readonly reason: string }, parts: DeployParts): Promise<Release> {
+  liveRelease(appOf(request.app, parts.store), parts);
+  const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' } });
+  try {
+    using _turn = await parts.queue.take(request.app, turnRequest(attempt, false));
+    const app = appOf(request.app, parts.store);
+    const live = liveRelease(app, parts);
+    const release = recordRelease({ app, image: live.image, commit: live.commit, attempt, request, parts });
+    const instances = app.isStopped ? [] : await startInstances(release, attempt, parts);
+    await goLive({ release, instances, attempt, parts, confirm: noConfirmation });
+    return release;
+  } catch (error) {
+    throw await attempt.fail(error);
+  }
+}
+
+/** Fresh instances of the live release in place of the running ones. */
+export async function restart(request: ChangeRequest, parts: DeployParts): Promise<void> {
+  const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' }, reason: 'Restart' });
+  try {
+    using _turn = await parts.queue.take(request.app, turnRequest(attempt, false));
+    const app = appOf(request.app, parts.store);
+    if (app.isStopped) throw new ForgeError('conflict', `${app.name} is stopped`, { hint: `ps:start ${app.name} starts it` });
+    const release = wantedRelease(app, parts);
+    const instances = await startInstances(release, attempt, parts);
+    await goLive({ release, instances, attempt, parts, confirm: noConfirmation });
+  } catch (error) {
+    throw await attempt.fail(error);
+  }
+}
+
+/** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */
+export async function scale(request: ChangeRequest & { readonly changes: Readonly<Record<string, number>> }, parts: DeployParts): Promise<Formation> {
+  using _turn = await takeTurn(request, parts, 'a scale');
+  const app = appOf(request.app, parts.store);
+  const formation = { ...app.formation, ...scaled(app, request.changes, parts) };
+  if (app.currentVersion !== undefined && !app.isStopped) await converge({ ...app, formation }, request, parts);
+  updateApp(parts.store, app.name, { formation });
+  return formation;
+}
+
+/** Stops every instance; the app answers 503 until `start`. */
+export async function stop(request: ChangeRequest, parts: DeployParts): Promise<void> {
+  using _turn = await takeTurn(request, parts, 'a stop');
+  const app = appOf(request.app, parts.store);
+  updateApp(parts.store, app.name, { isStopped: true });
+  const replaced = await parts.live.swap(app.name, []);
+  await parts.live.retire(replaced, retireOptions(app, parts.config));
+}
+
+/** Starts what the formation asks for. */
+export async function start(request: ChangeRequest, parts: DeployParts): Promise<void> {
+  using _turn = await takeTurn(request, parts, 'a start');
+  const app = appOf(request.app, parts.store);
+  if (app.currentVersion !== undefined) await converge(app, request, parts);
+  updateApp(parts.store, app.name, { isStopped: false });
+}
+
+async function takeTurn(request: ChangeRequest, parts: DeployParts, holder: string) {
+  const report = createReport([request.output]);
+  const onWait = (other: string) => report.step(`Waiting for ${other} of this app to end`);
+  return await parts.queue.take(request.app, { holder, isReplaceable: false, signal: request.signal, onWait });
+}
+
+function scaled(app: App, changes: Readonly<Record<string, number>>, parts: DeployParts): Record<string, FormationEntry> {
+  const { memory, cpuShares, pids } = parts.config;
+  const limits = { memoryBytes: memory, cpuShares, pids };
+  const known = app.currentVersion === undefined ? undefined : Object.keys(liveRelease(app, parts).image.processTypes);
+  const entries = Object.entries(changes).map(([type, quantity]): [string, FormationEntry] => {
+    if (known && !known.includes(type)) {
+      throw new ForgeError('invalid', `${app.name} has no process type ${JSON.stringify(type)}`, { hint: `its process types: ${known.join(', ')}` });
+    }
+    return [type, { quantity, limits: app.formation[type]?.limits ?? limits }];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Makes what serves equal to the app's formation: missing places are started and probed first, then one swap. */
+async function converge(app: App, request: ChangeRequest, parts: DeployParts): Promise<void> {
+  const { live, runtime } = parts;
+  const report: Report = createReport([request.output]);
+  const release = wantedRelease(app, parts);
+  const wanted = placesOf(release.formation);
+  const serving = live.servingOf(app.name);
+  const isIn = (places: readonly { type: string; ordinal: number }[], one: { type: string; ordinal: number }) =>
+    places.some(({ type, ordinal }) => type === one.type && ordinal === one.ordinal);
+  const missing = wanted.filter((place) => !isIn(serving, place));
+  const kept = serving.filter((instance) => isIn(wanted, instance));
+  const started = missing.length === 0 ? [] : await runtime.startRelease({ release, places: missing, deploymentId: 'scale', signal: request.signal, report });
+  let surplus: readonly Instance[];
+  try {
+    surplus = await live.swap(app.name, [...kept, ...started]);
+  } catch (error) {
+    await runtime.retire(started, { stopTimeoutMs: 0 });
+    throw error;
+  }
+  await runtime.promote(started);
+  void live.retire(surplus, retireOptions(app, parts.config));
+}
+
+/** The live release with the formation that the app wants now. */
+function wantedRelease(app: App, parts: DeployParts): Release {
+  const release = liveRelease(app, parts);
+  const { memory, cpuShares, pids } = parts.config;
+  return { ...release, formation: formationOf(app, release.image.processTypes, { memoryBytes: memory, cpuShares, pids }) };
+}
+
+/** The release that serves, or `conflict` before the first. */
+export function liveRelease(app: App, { store }: Pick<DeployParts, 'store'>): Release {
+  const release = app.currentVersion === undefined ? undefined : findRelease(store, app.name, app.currentVersion);
+  if (!release) throw new ForgeError('conflict', `${app.name} has no release yet`, { hint: 'push its code first' });
+  return release;
+}

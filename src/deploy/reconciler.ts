@@ -1,0 +1,92 @@
+/** Carries out what `reconcile` decides: at boot, when the engine comes back, and every minute. Never during an app's turn. */
+import type { App, Instance } from '../domain.ts';
+import { findApp, findApps } from '../store/apps.ts';
+import type { Log } from '../log.ts';
+import { createReport } from '../report.ts';
+import { findRelease } from '../store/releases.ts';
+import type { DeployParts } from './deploy.ts';
+import { retireOptions } from './deploy.ts';
+import { formationOf, placesOf } from './formation.ts';
+import { reconcile, type ReconcileAction, type WantedApp } from './reconcile.ts';
+
+export interface Reconciler {
+  /** Routes whatever runs of the live releases, so that apps serve before anything is repaired. */
+  adopt(): Promise<void>;
+  /** One pass over every app whose turn is free. Failures of one app do not stop the others. */
+  pass(signal: AbortSignal): Promise<void>;
+}
+
+export function createReconciler(parts: DeployParts & { readonly log: Log }): Reconciler {
+  const { store, runtime, live, queue, log } = parts;
+
+  const adopt = async (): Promise<void> => {
+    const found = await runtime.findInstances();
+    const apps = findApps(store).filter(({ name }) => live.servingOf(name).length === 0);
+    await live.restore(new Map(apps.map((app) => [app.name, liveInstances(app, found, parts)])));
+  };
+
+  const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
+    using turn = queue.takeIfFree(name, 'the reconciler');
+    if (!turn) return;
+    const app = findApp(store, name);
+    const found = (await runtime.findInstances(name)).filter(({ containerId }) => !live.retiring.has(containerId));
+    const wanted = app ? [wantedOf(app, parts)] : [];
+    const actions = reconcile(wanted, found);
+    for (const action of actions) await carryOut(action, parts, signal);
+    if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
+    if (app) await route(app, parts);
+  };
+
+  const pass = async (signal: AbortSignal): Promise<void> => {
+    const found = await runtime.findInstances();
+    const names = new Set([...findApps(store).map(({ name }) => name), ...found.map(({ app }) => app)]);
+    for (const name of names) {
+      if (signal.aborted) return;
+      await passOver(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
+    }
+  };
+
+  return { adopt, pass };
+}
+
+function wantedOf(app: App, parts: DeployParts): WantedApp {
+  const release = app.currentVersion === undefined ? undefined : findRelease(parts.store, app.name, app.currentVersion);
+  const { memory, cpuShares, pids } = parts.config;
+  const places = release && !app.isStopped ? placesOf(formationOf(app, release.image.processTypes, { memoryBytes: memory, cpuShares, pids })) : [];
+  return { app: app.name, version: release?.version, places, heldVersions: [] };
+}
+
+function liveInstances(app: App, found: readonly Instance[], parts: DeployParts): readonly Instance[] {
+  const wanted = wantedOf(app, parts);
+  const retired = reconcile([wanted], found.filter((instance) => instance.app === app.name)).flatMap((action) => (action.kind === 'retire' ? [action.instance.containerId] : []));
+  return found.filter((instance) => instance.app === app.name && instance.version === wanted.version && !retired.includes(instance.containerId));
+}
+
+/** Makes the routes equal to what runs now, when they differ. */
+async function route(app: App, parts: DeployParts): Promise<void> {
+  const instances = liveInstances(app, await parts.runtime.findInstances(app.name), parts);
+  const serving = parts.live.servingOf(app.name);
+  const key = (one: Instance) => `${one.containerId} ${one.isRunning} ${one.address}`;
+  const isSame = instances.length === serving.length && new Set([...instances, ...serving].map(key)).size === instances.length;
+  if (!isSame) await parts.live.swap(app.name, instances);
+}
+
+async function carryOut(action: ReconcileAction, parts: DeployParts, signal: AbortSignal): Promise<void> {
+  switch (action.kind) {
+    case 'retire': {
+      const app = findApp(parts.store, action.app);
+      const options = app ? retireOptions(app, parts.config) : { drainTimeoutMs: 0, stopTimeoutMs: parts.config.stopTimeout };
+      void parts.live.retire([action.instance], options);
+      return;
+    }
+    case 'restart':
+      return await parts.runtime.restartInstance(action.instance, signal);
+    case 'start': {
+      const release = findRelease(parts.store, action.app, action.version);
+      if (!release) return;
+      const report = createReport([]);
+      const started = await parts.runtime.startRelease({ release, places: action.places, deploymentId: 'reconcile', signal, report });
+      await parts.runtime.promote(started);
+    }
+  }
+}
