@@ -1,0 +1,84 @@
+/** Files of unix sockets: a dead server's is replaced, a live server's never, and the mode holds before anyone can connect. */
+import { chmod, link, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { dirname, join } from 'node:path';
+import { ForgeError } from '../errors.ts';
+
+/** `sun_path` holds 108 bytes with its final zero. */
+const maxPathBytes = 107;
+
+/**
+ * Makes the server listen at `path`. Resolves to a function that removes the socket file, unless it is someone else's by then.
+ * Throws `conflict` when a live server answers there, `invalid` when the path is too long or something else than a socket.
+ */
+export async function bindSocket(server: Server, path: string, mode: number): Promise<() => Promise<void>> {
+  // A folder that only we can enter: the socket gets its mode there and then appears in its place, complete.
+  const folder = await mkdtemp(join(dirname(path), '.new-'));
+  try {
+    const fresh = join(folder, 's');
+    if (Math.max(Buffer.byteLength(path), Buffer.byteLength(fresh)) > maxPathBytes) {
+      throw new ForgeError('invalid', `the path of the socket ${path} is longer than the ${maxPathBytes} bytes that Linux takes`, { hint: 'choose a data directory with a shorter path' });
+    }
+    await listen(server, fresh);
+    await chmod(fresh, mode);
+    await removeDead(path, join(folder, 'old'));
+    await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'EEXIST' ? alreadyRunning(path) : error;
+    });
+    const { ino } = await stat(fresh);
+    return async () => {
+      const found = await lstat(path).catch(() => undefined);
+      if (found?.ino === ino) await rm(path, { force: true });
+    };
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Takes the old socket file away first and asks it afterwards: two servers that start at once cannot remove each other's. */
+async function removeDead(path: string, aside: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!found) return;
+  if (!found.isSocket()) throw new ForgeError('invalid', `${path} exists and is not a socket`, { hint: 'move it away' });
+  if (await answers(path)) throw alreadyRunning(path);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (!(await answers(aside))) return;
+  await link(aside, path).catch(() => undefined);
+  throw alreadyRunning(path);
+}
+
+const alreadyRunning = (path: string): ForgeError =>
+  new ForgeError('conflict', `another forge is running on this data directory: it answers at ${path}`, {
+    hint: 'stop it first, or choose another directory with --data',
+  });
+
+async function answers(path: string): Promise<boolean> {
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.on('connect', () => resolve(true));
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+    else if (error.code === 'EAGAIN') resolve(true);
+    else reject(error);
+  });
+  return promise.finally(() => socket.destroy());
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen({ path, backlog: 511 }, resolve);
+  await promise;
+  server.off('error', reject);
+}
