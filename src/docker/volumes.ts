@@ -1,0 +1,39 @@
+/** Named volumes. Sizes and drivers are the engine's own; labels say whose they are. */
+import { isForgeError } from '../errors.ts';
+import { type Docker, engineCall } from './connect.ts';
+
+export interface VolumeMount {
+  readonly volume: string;
+  /** Absolute path in the container. */
+  readonly path: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly isReadOnly?: boolean;
+}
+
+/**
+ * A mount for a container's HostConfig. The engine makes the volume if there is none, and never copies what the image
+ * holds at that path: containers that are created at the same time would race for it.
+ */
+export const mountVolume = (mount: VolumeMount): import('dockerode').MountSettings => ({
+  Type: 'volume',
+  Source: mount.volume,
+  Target: mount.path,
+  ReadOnly: mount.isReadOnly ?? false,
+  VolumeOptions: { NoCopy: true, Labels: { ...mount.labels }, DriverConfig: { Name: 'local', Options: {} } },
+});
+
+/** Names of the volumes that carry all of these labels. */
+export async function findVolumes(docker: Docker, labels: Readonly<Record<string, string>>): Promise<string[]> {
+  const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  const { Volumes } = await engineCall('list volumes', docker.listVolumes({ filters: { label } }));
+  return (Volumes ?? []).map((volume) => volume.Name);
+}
+
+/** Removes a volume; one that is already gone is fine. Throws `conflict` while a container uses it. */
+export async function removeVolume(docker: Docker, name: string): Promise<void> {
+  try {
+    await engineCall(`remove volume ${name}`, docker.getVolume(name).remove());
+  } catch (error) {
+    if (!isForgeError(error) || error.code !== 'not-found') throw error;
+  }
+}
