@@ -1,0 +1,92 @@
+/** Apps: name, settings, wanted formation, which release serves. */
+import type { App, AppSettings, Formation } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import { parseAppName } from '../names.ts';
+import { isDuplicate } from './database.ts';
+import type { Row } from './database.ts';
+import { releaseSubnetIndex } from './network-slots.ts';
+import { withoutApp } from './grants.ts';
+import type { Store } from './store.ts';
+
+export interface AppPatch {
+  /** Only the settings named here change; `undefined` takes a setting back to its default. */
+  readonly settings?: Partial<AppSettings>;
+  /** Replaces the whole formation. */
+  readonly formation?: Formation;
+  readonly isStopped?: boolean;
+}
+
+/** Throws `invalid` for a bad name, `conflict` when it is taken. */
+export function createApp(store: Store, { name }: { readonly name: string }): App {
+  parseAppName(name);
+  try {
+    store.db.run('INSERT INTO apps (name, created_at) VALUES (?, ?)', name, store.now().toISOString());
+  } catch (error) {
+    if (isDuplicate(error)) throw new ForgeError('conflict', `app ${name} exists already`, { hint: 'choose another name', cause: error });
+    throw error;
+  }
+  return getApp(store, name);
+}
+
+export function findApp(store: Store, name: string): App | undefined {
+  const row = store.db.get('SELECT * FROM apps WHERE name = ?', name);
+  return row && readApp(row);
+}
+
+/** As `findApp`, but an app that is missing is an error: `not-found`. */
+export function getApp(store: Store, name: string): App {
+  const app = findApp(store, name);
+  if (!app) throw new ForgeError('not-found', `there is no app ${JSON.stringify(name)}`, { hint: 'forge apps lists the apps you can see' });
+  return app;
+}
+
+/** All apps, by name. */
+export function findApps(store: Store): readonly App[] {
+  return store.db.all('SELECT * FROM apps ORDER BY name').map(readApp);
+}
+
+/** Changes what the patch names and returns the app as it is then. Throws `not-found`. */
+export function updateApp(store: Store, name: string, patch: AppPatch): App {
+  return store.db.transaction(() => {
+    const app = getApp(store, name);
+    store.db.run(
+      'UPDATE apps SET settings = ?, formation = ?, is_stopped = ? WHERE name = ?',
+      JSON.stringify({ ...app.settings, ...patch.settings }),
+      JSON.stringify(patch.formation ?? app.formation),
+      Number(patch.isStopped ?? app.isStopped),
+      name,
+    );
+    return getApp(store, name);
+  });
+}
+
+/**
+ * Forgets the app with its config, releases and deployments, gives back its network slot and takes the name out of
+ * every grant: whoever uses the name next starts with nobody else's access. The audit stays. False: there was none.
+ */
+export function deleteApp(store: Store, name: string): boolean {
+  return store.db.transaction(() => {
+    releaseSubnetIndex(store, name);
+    for (const table of ['keys', 'tokens'] as const) withoutApp(store, table, name);
+    return store.db.run('DELETE FROM apps WHERE name = ?', name) > 0;
+  });
+}
+
+function readApp(row: Row): App {
+  const settings = JSON.parse(String(row['settings'])) as Partial<AppSettings>;
+  return {
+    name: String(row['name']),
+    createdAt: String(row['created_at']),
+    settings: {
+      builder: settings.builder,
+      port: settings.port,
+      buildArgs: settings.buildArgs ?? [],
+      readiness: settings.readiness && { path: settings.readiness.path, timeoutMs: settings.readiness.timeoutMs },
+      drainTimeoutMs: settings.drainTimeoutMs,
+      stopTimeoutMs: settings.stopTimeoutMs,
+    },
+    formation: JSON.parse(String(row['formation'])) as Formation,
+    isStopped: row['is_stopped'] === 1,
+    currentVersion: row['current_version'] === null ? undefined : Number(row['current_version']),
+  };
+}

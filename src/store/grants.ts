@@ -1,0 +1,29 @@
+/** Grants as keys and tokens store them: JSON in the column `access`. */
+import type { Grant } from '../domain.ts';
+import type { Store } from './store.ts';
+
+export const writeGrant = (grant: Grant): string =>
+  JSON.stringify({ isAdmin: grant.isAdmin, permission: grant.permission, apps: grant.apps });
+
+export const readGrant = (text: unknown): Grant => JSON.parse(String(text)) as Grant;
+
+/** Takes an app's name out of every grant of a table. */
+export function withoutApp(store: Store, table: 'keys' | 'tokens', app: string): void {
+  for (const row of store.db.all(`SELECT name, access FROM ${table}`)) {
+    const grant = readGrant(row['access']);
+    if (grant.apps === 'all' || !grant.apps.includes(app)) continue;
+    const narrowed = { ...grant, apps: grant.apps.filter((name) => name !== app) };
+    store.db.run(`UPDATE ${table} SET access = ? WHERE name = ?`, writeGrant(narrowed), row['name'] as string);
+  }
+}
+
+/** Gives every limited, non-admin credential of this name access to one more app. */
+export function withApp(store: Store, credential: { readonly table: 'keys' | 'tokens'; readonly name: string }, app: string): void {
+  store.db.transaction(() => {
+    const row = store.db.get(`SELECT access FROM ${credential.table} WHERE name = ?`, credential.name);
+    if (!row) return;
+    const grant = readGrant(row['access']);
+    if (grant.apps === 'all' || grant.apps.includes(app)) return;
+    store.db.run(`UPDATE ${credential.table} SET access = ? WHERE name = ?`, writeGrant({ ...grant, apps: [...grant.apps, app] }), credential.name);
+  });
+}

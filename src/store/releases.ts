@@ -1,0 +1,91 @@
+/** Releases: immutable, numbered per app, with an encrypted snapshot of the config. */
+import type { Formation, Image, Readiness, Release } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import { getApp } from './apps.ts';
+import { isDangling } from './database.ts';
+import type { Row } from './database.ts';
+import type { Store } from './store.ts';
+
+/** A release before it has its number. */
+export type ReleaseDraft = Omit<Release, 'version' | 'createdAt'>;
+
+const placeOf = (app: string, version: number): readonly string[] => ['release', app, String(version)];
+
+/** Stores the draft under the app's next number; it does not serve yet. Throws `not-found` for an unknown app. */
+export function createRelease(store: Store, draft: ReleaseDraft): Release {
+  return store.db.transaction(() => {
+    getApp(store, draft.app);
+    const counted = store.db.get('UPDATE apps SET last_version = last_version + 1 WHERE name = ? RETURNING last_version', draft.app);
+    const release: Release = { ...draft, version: Number(counted?.['last_version']), createdAt: store.now().toISOString() };
+    store.db.run(
+      `INSERT INTO releases (app, version, image, config, formation, port, readiness, reason, actor, created_at, commit_id)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      release.app,
+      release.version,
+      JSON.stringify(release.image),
+      store.cipher.encrypt(JSON.stringify(Object.entries(release.config)), placeOf(release.app, release.version)),
+      JSON.stringify(release.formation),
+      release.port,
+      JSON.stringify(release.readiness),
+      release.reason,
+      release.actor,
+      release.createdAt,
+      release.commit ?? null,
+    );
+    return release;
+  });
+}
+
+export function findRelease(store: Store, app: string, version: number): Release | undefined {
+  const row = store.db.get('SELECT * FROM releases WHERE app = ? AND version = ?', app, version);
+  return row && readRelease(store, row);
+}
+
+/** The release that serves, if any. */
+export function findCurrentRelease(store: Store, app: string): Release | undefined {
+  const row = store.db.get('SELECT r.* FROM apps a JOIN releases r ON r.app = a.name AND r.version = a.current_version WHERE a.name = ?', app);
+  return row && readRelease(store, row);
+}
+
+/** Makes a release the one that serves, or none. Throws `not-found` when the app or the release is missing. */
+export function setCurrentRelease(store: Store, app: string, version: number | undefined): void {
+  try {
+    const changed = store.db.run('UPDATE apps SET current_version = ? WHERE name = ?', version ?? null, app);
+    if (changed === 0) getApp(store, app);
+  } catch (error) {
+    if (isDangling(error)) throw new ForgeError('not-found', `${app} has no release v${version}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Newest first. */
+export function findReleases(store: Store, app: string, limit = 50): readonly Release[] {
+  return store.db.all('SELECT * FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?', app, limit).map((row) => readRelease(store, row));
+}
+
+function readRelease(store: Store, row: Row): Release {
+  const app = String(row['app']);
+  const version = Number(row['version']);
+  const readiness = JSON.parse(String(row['readiness'])) as Readiness;
+  const config = JSON.parse(store.cipher.decrypt(row['config'] as Buffer, placeOf(app, version))) as [string, string][];
+  return {
+    app,
+    version,
+    image: readImage(String(row['image'])),
+    config: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(config)),
+    formation: JSON.parse(String(row['formation'])) as Formation,
+    port: Number(row['port']),
+    readiness: { path: readiness.path, timeoutMs: readiness.timeoutMs },
+    reason: String(row['reason']),
+    actor: String(row['actor']),
+    createdAt: String(row['created_at']),
+    commit: row['commit_id'] === null ? undefined : String(row['commit_id']),
+  };
+}
+
+/** JSON leaves out what is `undefined`; the domain's fields are always there. */
+function readImage(text: string): Image {
+  const image = JSON.parse(text) as Image;
+  const processTypes = Object.entries(image.processTypes).map(([type, { entrypoint, command }]) => [type, { entrypoint, command }] as const);
+  return { ...image, launcher: image.launcher, processTypes: Object.fromEntries(processTypes) };
+}
