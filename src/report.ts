@@ -16,7 +16,6 @@ export interface Report {
 }
 
 /** Control characters other than tab that a build could use to forge lines or move the reader's cursor. */
-// eslint-disable-next-line no-control-regex
 const unsafe = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
 
 /** A report that writes to every output; one that is gone is left out, the rest go on. */

@@ -68,23 +68,6 @@ export function createLive(parts: LiveParts): Live {
     }
   };
 
-  const retire = async (instances: readonly Instance[], options: RetireOptions): Promise<void> => {
-    if (instances.length === 0) return;
-    for (const { containerId } of instances) retiring.add(containerId);
-    try {
-      await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs });
-    } catch (error) {
-      parts.log.warn({ err: error, app: instances[0]?.app }, 'requests in flight could not be waited for');
-    }
-    try {
-      await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
-    } catch (error) {
-      parts.log.warn({ err: error, app: instances[0]?.app }, 'old instances could not be removed; the reconciler tries again');
-    } finally {
-      for (const { containerId } of instances) retiring.delete(containerId);
-    }
-  };
-
   return {
     servingOf: (app) => serving.get(app) ?? [],
     swap: async (app, instances) => {
@@ -99,13 +82,31 @@ export function createLive(parts: LiveParts): Live {
       await apply();
     },
     retire: (instances, options) => {
-      const retirement = retire(instances, options).finally(() => retirements.delete(retirement));
+      const retirement = drainAndRemove(instances, options, parts, retiring).finally(() => retirements.delete(retirement));
       retirements.add(retirement);
       return retirement;
     },
     retiring,
     settled: async () => void (await Promise.allSettled(retirements)),
   };
+}
+
+async function drainAndRemove(instances: readonly Instance[], options: RetireOptions, parts: LiveParts, retiring: Set<string>): Promise<void> {
+  if (instances.length === 0) return;
+  const app = instances[0]?.app;
+  for (const { containerId } of instances) retiring.add(containerId);
+  try {
+    await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs });
+  } catch (error) {
+    parts.log.warn({ err: error, app }, 'requests in flight could not be waited for');
+  }
+  try {
+    await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
+  } catch (error) {
+    parts.log.warn({ err: error, app }, 'old instances could not be removed; the reconciler tries again');
+  } finally {
+    for (const { containerId } of instances) retiring.delete(containerId);
+  }
 }
 
 function without<V>(map: ReadonlyMap<string, V>, key: string): Map<string, V> {

@@ -1,0 +1,33 @@
+/**
+ * A stored line: `<time> <o|e|O|E> <text>\n`, o/e for stdout/stderr, upper case when the line goes on in the next
+ * record of its stream (the engine splits lines at 16 KiB). Newlines cannot stand in a text: the engine splits there.
+ */
+import type { LogFrame } from '../../docker/log-frames.ts';
+
+const letters = { stdout: 'o', stderr: 'e' } as const;
+
+export interface LogRecord {
+  readonly at: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly isPartial: boolean;
+  readonly text: string;
+}
+
+export function encodeRecord({ at, stream, isPartial, text }: LogFrame): Buffer {
+  const letter = isPartial ? letters[stream].toUpperCase() : letters[stream];
+  return Buffer.concat([Buffer.from(`${at} ${letter} `, 'latin1'), text, Buffer.from('\n')]);
+}
+
+/** `undefined` for what is not a record, such as a line torn by a crash. */
+export function decodeRecord(line: string): LogRecord | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\S+Z) ([oeOE]) (.*)$/s.exec(line);
+  if (!match) return undefined;
+  const [, at, letter, text] = match as unknown as [string, string, string, string];
+  return { at, stream: letter.toLowerCase() === 'o' ? 'stdout' : 'stderr', isPartial: letter === letter.toUpperCase(), text };
+}
+
+/** Orders RFC 3339 times of any number of fraction digits: the engine drops trailing zeros. */
+export function compareTimes(a: string, b: string): number {
+  const [left, right] = [a, b].map((at) => at.replace(/(?:\.(\d+))?Z$/, (_, fraction: string | undefined) => `.${(fraction ?? '').padEnd(9, '0')}`));
+  return (left as string) < (right as string) ? -1 : left === right ? 0 : 1;
+}

@@ -1,0 +1,102 @@
+/** The stored log of one container: numbered segment files in a folder of its own, the newest being appended to. */
+import { mkdirSync } from 'node:fs';
+import { open, readdir, stat, truncate, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const segmentBytes = 4 * 1024 * 1024;
+const tailChunkBytes = 64 * 1024;
+
+export interface SegmentWriter {
+  append(records: readonly Buffer[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the newest segment for appending; a record torn by a crash is cut off first. */
+export async function openSegments(folder: string, maxSegments: number): Promise<SegmentWriter> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  let names = await segmentNames(folder);
+  if (names.length > 0) await cutTornRecord(join(folder, names.at(-1) as string));
+  let current = names.at(-1) ?? segmentName(1);
+  let file = await open(join(folder, current), 'a', 0o600);
+  let size = (await file.stat()).size;
+
+  const rotate = async (): Promise<void> => {
+    await file.close();
+    current = segmentName(Number.parseInt(current, 10) + 1);
+    file = await open(join(folder, current), 'a', 0o600);
+    size = 0;
+    names = await segmentNames(folder);
+    for (const name of names.slice(0, Math.max(0, names.length - maxSegments))) await unlink(join(folder, name));
+  };
+
+  return {
+    append: async (records) => {
+      const bytes = Buffer.concat(records);
+      if (size > 0 && size + bytes.length > segmentBytes) await rotate();
+      await writeAll(file, bytes);
+      size += bytes.length;
+    },
+    close: async () => await file.close(),
+  };
+}
+
+/** Oldest first. */
+export async function segmentNames(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names.filter((name) => /^\d{8}\.log$/.test(name)).sort();
+}
+
+/** The last complete lines of the whole log, oldest first; reads backwards, only as much as is needed. */
+export async function tailLines(folder: string, count: number): Promise<string[]> {
+  const lines: string[] = [];
+  for (const name of (await segmentNames(folder)).reverse()) {
+    if (lines.length >= count) break;
+    lines.unshift(...(await tailOfFile(join(folder, name), count - lines.length)));
+  }
+  return lines;
+}
+
+const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.log`;
+
+async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) written += (await file.write(bytes, written)).bytesWritten;
+}
+
+async function cutTornRecord(path: string): Promise<void> {
+  const { size } = await stat(path);
+  const file = await open(path, 'r');
+  try {
+    const { buffer, start } = await readBackTo(file, size, (tail) => tail.includes(0x0a));
+    const end = buffer.lastIndexOf(0x0a);
+    if (start + end + 1 < size) await truncate(path, start + end + 1);
+  } finally {
+    await file.close();
+  }
+}
+
+async function tailOfFile(path: string, count: number): Promise<string[]> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const { buffer, start } = await readBackTo(file, size, (tail) => tail.filter((byte) => byte === 0x0a).length > count);
+    const lines = buffer.toString('utf8', 0, buffer.lastIndexOf(0x0a) + 1).split('\n').slice(0, -1);
+    return (start > 0 ? lines.slice(1) : lines).slice(-count);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBackTo(file: FileHandle, size: number, isEnough: (tail: Buffer) => boolean): Promise<{ buffer: Buffer; start: number }> {
+  let want = tailChunkBytes;
+  for (;;) {
+    const start = Math.max(0, size - want);
+    const buffer = Buffer.alloc(size - start);
+    await file.read(buffer, 0, buffer.length, start);
+    if (start === 0 || isEnough(buffer)) return { buffer, start };
+    want *= 4;
+  }
+}
