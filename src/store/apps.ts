@@ -36,9 +36,13 @@ export function findApp(store: Store, name: string): App | undefined {
 /** As `findApp`, but an app that is missing is an error: `not-found`. */
 export function getApp(store: Store, name: string): App {
   const app = findApp(store, name);
-  if (!app) throw new ForgeError('not-found', `there is no app ${JSON.stringify(name)}`, { hint: 'forge apps lists the apps you can see' });
+  if (!app) throw noSuchApp(name);
   return app;
 }
+
+/** Also what is said of an app that the asker may not see: the two must not differ. */
+export const noSuchApp = (name: string): ForgeError =>
+  new ForgeError('not-found', `there is no app ${JSON.stringify(name)}`, { hint: 'forge apps lists the apps you can see' });
 
 /** All apps, by name. */
 export function findApps(store: Store): readonly App[] {

@@ -10,8 +10,12 @@ export type DeploymentDraft = Pick<Deployment, 'app' | 'actor' | 'origin' | 'rea
 
 export interface DeploymentPatch {
   readonly status?: DeploymentStatus;
-  readonly failure?: string;
+  readonly failure?: string | undefined;
   readonly version?: number;
+  /** Default: now, at the first status after `queued`. */
+  readonly startedAt?: string;
+  /** Default: now, at a final status. */
+  readonly endedAt?: string;
 }
 
 export interface DeploymentFilter {
@@ -58,7 +62,7 @@ export function createDeployment(store: Store, draft: DeploymentDraft): Deployme
 }
 
 /**
- * Moves a deployment on; the times of start and end follow from the status. Throws `conflict` when that would go
+ * Moves a deployment on; the times of start and end follow from the status unless given. Throws `conflict` when that would go
  * back or change one that has ended, `not-found` for an unknown id.
  */
 export function updateDeployment(store: Store, id: string, patch: DeploymentPatch): Deployment {
@@ -74,8 +78,8 @@ export function updateDeployment(store: Store, id: string, patch: DeploymentPatc
       status,
       patch.failure ?? before.failure ?? null,
       patch.version ?? before.version ?? null,
-      before.startedAt ?? (status !== 'queued' && !isFinished(status) ? now : null),
-      isFinished(status) ? now : null,
+      before.startedAt ?? patch.startedAt ?? (status !== 'queued' && !isFinished(status) ? now : null),
+      isFinished(status) ? (patch.endedAt ?? now) : null,
       id,
     );
     return getDeployment(store, id);

@@ -16,14 +16,3 @@ export function withoutApp(store: Store, table: 'keys' | 'tokens', app: string):
     store.db.run(`UPDATE ${table} SET access = ? WHERE name = ?`, writeGrant(narrowed), row['name'] as string);
   }
 }
-
-/** Gives every limited, non-admin credential of this name access to one more app. */
-export function withApp(store: Store, credential: { readonly table: 'keys' | 'tokens'; readonly name: string }, app: string): void {
-  store.db.transaction(() => {
-    const row = store.db.get(`SELECT access FROM ${credential.table} WHERE name = ?`, credential.name);
-    if (!row) return;
-    const grant = readGrant(row['access']);
-    if (grant.apps === 'all' || grant.apps.includes(app)) return;
-    store.db.run(`UPDATE ${credential.table} SET access = ? WHERE name = ?`, writeGrant({ ...grant, apps: [...grant.apps, app] }), credential.name);
-  });
-}

@@ -41,6 +41,12 @@ export function findRelease(store: Store, app: string, version: number): Release
   return row && readRelease(store, row);
 }
 
+/** When the release that serves was made, by app; apps without one are left out. Reads no config. */
+export function findLiveSince(store: Store): ReadonlyMap<string, string> {
+  const rows = store.db.all('SELECT a.name, r.created_at FROM apps a JOIN releases r ON r.app = a.name AND r.version = a.current_version');
+  return new Map(rows.map((row) => [String(row['name']), String(row['created_at'])]));
+}
+
 /** The release that serves, if any. */
 export function findCurrentRelease(store: Store, app: string): Release | undefined {
   const row = store.db.get('SELECT r.* FROM apps a JOIN releases r ON r.app = a.name AND r.version = a.current_version WHERE a.name = ?', app);

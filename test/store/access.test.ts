@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Grant } from '../../src/domain.ts';
 import { findAudit, recordAudit } from '../../src/store/audit.ts';
-import { withApp } from '../../src/store/grants.ts';
 import { createKey, deleteKey, findKeyByBlob, findKeyByFingerprint, findKeys } from '../../src/store/keys.ts';
 import { createToken, findTokenBySecret, findTokens, revokeToken } from '../../src/store/tokens.ts';
 import { openTestStore } from './open-test-store.ts';
@@ -49,14 +48,6 @@ test('a token stops at the moment it expires', () => {
   clock.now = new Date('2026-11-21T11:00:00Z');
   expect(findTokenBySecret(store, token)).toBeUndefined();
   expect(findTokens(store)).toHaveLength(1);
-});
-
-test('a credential gets access to the app it made, once', () => {
-  const store = openTestStore();
-  createKey(store, laptop);
-  withApp(store, { table: 'keys', name: 'laptop' }, 'second');
-  withApp(store, { table: 'keys', name: 'laptop' }, 'second');
-  expect(findKeys(store)[0]?.grant).toEqual({ ...grant, apps: ['hello', 'second'] });
 });
 
 test('the audit keeps what was done, newest first', () => {

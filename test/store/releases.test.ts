@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createApp } from '../../src/store/apps.ts';
-import { createRelease, findCurrentRelease, findRelease, findReleases, setCurrentRelease } from '../../src/store/releases.ts';
+import { createRelease, findCurrentRelease, findLiveSince, findRelease, findReleases, setCurrentRelease } from '../../src/store/releases.ts';
 import { openTestStore } from './open-test-store.ts';
 import { sampleRelease } from './sample-release.ts';
 
@@ -23,6 +23,7 @@ test('the current release is the one that was made current', () => {
   expect(findCurrentRelease(store, 'hello')).toBeUndefined();
   setCurrentRelease(store, 'hello', 1);
   expect(findCurrentRelease(store, 'hello')?.version).toBe(1);
+  expect([...findLiveSince(store).keys()]).toEqual(['hello']);
 });
 
 test('a config snapshot is encrypted and cannot be moved to another release', () => {
