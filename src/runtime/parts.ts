@@ -1,0 +1,26 @@
+/** What the runtime needs to work. */
+import type { Config } from '../config.ts';
+import type { Docker } from '../docker/connect.ts';
+import type { Instance } from '../domain.ts';
+import type { Log } from '../log.ts';
+import type { AppNetworks } from './network.ts';
+import type { ReadinessTimings } from './readiness.ts';
+
+/** The collector of the apps' output. */
+export interface InstanceLogs {
+  /** Begins to follow a container that has just started. */
+  follow(instance: Instance): void;
+  /** Resolves when everything that the ended container wrote is stored. */
+  settle(containerId: string): Promise<void>;
+}
+
+export interface RuntimeParts {
+  readonly docker: Docker;
+  /** Id of this forge's data directory. */
+  readonly dataId: string;
+  readonly config: Pick<Config, 'domain' | 'stopTimeout' | 'memory' | 'cpuShares' | 'pids'>;
+  readonly networks: AppNetworks;
+  readonly logs: InstanceLogs;
+  readonly log: Log;
+  readonly timings: ReadinessTimings;
+}

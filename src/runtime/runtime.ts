@@ -1,0 +1,57 @@
+/** The engine door: instances of releases, started, found, watched and retired in Docker. */
+import type { Config } from '../config.ts';
+import type { Docker } from '../docker/connect.ts';
+import { removeContainer } from '../docker/containers.ts';
+import type { Instance } from '../domain.ts';
+import type { Log } from '../log.ts';
+import { findContainerIds, findInstances } from './find-instances.ts';
+import { createAppNetworks } from './network.ts';
+import type { InstanceLogs, RuntimeParts } from './parts.ts';
+import { readinessTimings, type ReadinessTimings } from './readiness.ts';
+import { promote, restartInstance, retire, type RetireFailure, type RetireOptions } from './retire.ts';
+import { startRelease, type StartRequest } from './start.ts';
+
+export interface Runtime {
+  /** Starts a release's instances and resolves when all are ready; on failure nothing of them is left. */
+  startRelease(request: StartRequest): Promise<readonly Instance[]>;
+  /** Restart policy on: from now on the engine brings them back when they crash. */
+  promote(instances: readonly Instance[]): Promise<void>;
+  /** SIGTERM, SIGKILL after the stop timeout, removal; the network goes with the last container. Never throws. */
+  retire(instances: readonly Instance[], options: RetireOptions): Promise<readonly RetireFailure[]>;
+  /** Starts an instance whose container is there but does not run. */
+  restartInstance(instance: Instance, signal?: AbortSignal): Promise<void>;
+  /** All instances of this forge or of one app, ended ones included. */
+  findInstances(app?: string): Promise<readonly Instance[]>;
+  /** Removes every container of the app, one-off ones included, and its network. */
+  removeApp(app: string): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  readonly docker: Docker;
+  readonly dataId: string;
+  readonly config: Pick<Config, 'domain' | 'stopTimeout' | 'networkPool' | 'memory' | 'cpuShares' | 'pids'>;
+  readonly log: Log;
+  /** The app's place in the network pool; the same one for as long as the app exists. */
+  allocateSubnet(app: string): number;
+  readonly logs: InstanceLogs;
+  /** Other than the defaults only in tests. */
+  readonly timings?: ReadinessTimings;
+}
+
+export function createRuntime(options: RuntimeOptions): Runtime {
+  const { docker, dataId, config, log, logs } = options;
+  const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet: options.allocateSubnet });
+  const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings };
+  return {
+    startRelease: (request) => startRelease(request, parts),
+    promote: (instances) => promote(instances, parts),
+    retire: (instances, retireOptions) => retire(instances, retireOptions, parts),
+    restartInstance: (instance, signal) => restartInstance(instance, signal, parts),
+    findInstances: (app) => findInstances({ docker, dataId, app }),
+    removeApp: async (app) => {
+      const ids = await findContainerIds({ docker, dataId, app });
+      await Promise.all(ids.map((id) => removeContainer(docker, id)));
+      await networks.removeIfEmpty(app);
+    },
+  };
+}

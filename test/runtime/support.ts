@@ -1,0 +1,77 @@
+/** A runtime on the real engine with a data id of its own, and releases to start on it. */
+import { randomBytes } from 'node:crypto';
+import pino from 'pino';
+import { connectDocker } from '../../src/docker/connect.ts';
+import type { Image, Instance, Release } from '../../src/domain.ts';
+import { createReport } from '../../src/report.ts';
+import { readinessTimings, type ReadinessTimings } from '../../src/runtime/readiness.ts';
+import { createRuntime, type Runtime } from '../../src/runtime/runtime.ts';
+
+export const docker = connectDocker('/var/run/docker.sock');
+
+export interface TestRuntime extends AsyncDisposable {
+  readonly runtime: Runtime;
+  readonly dataId: string;
+  /** Instances whose output the collector was asked to follow, and containers it was asked to settle. */
+  readonly followed: Instance[];
+  readonly settled: string[];
+}
+
+/** Shorter than the defaults, so that certain failures are told soon. */
+const quick: ReadinessTimings = { ...readinessTimings, steadyMs: 500, loopbackMs: 1_000, wrongPortMs: 1_500 };
+
+export function testRuntime(apps: readonly string[]): TestRuntime {
+  const dataId = `test${randomBytes(4).toString('hex')}`;
+  const slots = new Map<string, number>();
+  const followed: Instance[] = [];
+  const settled: string[] = [];
+  const runtime = createRuntime({
+    docker,
+    dataId,
+    config: { domain: 'example.test', stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
+    log: pino({ level: 'silent' }),
+    allocateSubnet: (app) => slots.get(app) ?? slots.set(app, slots.size).size - 1,
+    logs: { follow: (instance) => void followed.push(instance), settle: async (id) => void settled.push(id) },
+    timings: quick,
+  });
+  const removeAll = async () => {
+    for (const app of apps) await runtime.removeApp(app);
+  };
+  return { runtime, dataId, followed, settled, [Symbol.asyncDispose]: removeAll };
+}
+
+export const limits = { memoryBytes: 128 * 1024 * 1024, cpuShares: 1024, pids: 100 };
+
+export function imageOf(reference: string, more: Partial<Image> = {}): Image {
+  return {
+    reference,
+    digest: reference,
+    builder: 'dockerfile',
+    processTypes: { web: { entrypoint: undefined, command: undefined } },
+    exposedPorts: [],
+    user: '',
+    launcher: undefined,
+    ...more,
+  };
+}
+
+export function releaseOf(image: Image, more: Partial<Release> = {}): Release {
+  return {
+    app: 'hello',
+    version: 1,
+    image,
+    config: {},
+    formation: { web: { quantity: 1, limits } },
+    port: 5000,
+    readiness: { path: undefined, timeoutMs: 20_000 },
+    reason: 'Deploy',
+    actor: 'tester',
+    createdAt: '2026-01-01T00:00:00.000Z',
+    commit: undefined,
+    ...more,
+  };
+}
+
+export const silentReport = createReport([]);
+
+export const startOf = (release: Release, signal: AbortSignal = AbortSignal.timeout(60_000)) => ({ release, deploymentId: 'd1', report: silentReport, signal });
