@@ -30,6 +30,16 @@ export interface Terminal {
   onResize(listener: (columns: number, rows: number) => void): void;
 }
 
+/** One ref of a push as git hands it to the pre-receive hook. */
+export interface RefUpdate {
+  /** Object id before; all zeros: the ref is new. */
+  readonly oldId: string;
+  /** Object id after; all zeros: the ref is deleted. */
+  readonly newId: string;
+  /** `refs/heads/main` */
+  readonly ref: string;
+}
+
 /** Where a source came from. */
 export type Origin =
   | { readonly kind: 'git'; readonly branch: string; readonly commit: string }

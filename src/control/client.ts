@@ -23,8 +23,14 @@ export interface ClientSession {
   readonly terminal?: Terminal | undefined;
   /** Closes the connection: forge sees that the client left. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with each message; the hook returns what then becomes stdin. */
-  readonly onMessage?: (message: unknown) => Readable | undefined;
+  /** Called with each message of the server. A client that has it sends stdin only when it says so. */
+  readonly onMessage?: (message: unknown, replies: ClientReplies) => void;
+}
+
+export interface ClientReplies {
+  send(message: unknown): void;
+  /** From here on this is stdin; once a session. */
+  sendStdin(stdin: Readable): void;
 }
 
 /**
@@ -37,6 +43,10 @@ export async function runSession(session: ClientSession): Promise<number> {
   const stdin = createStdinPump(socket);
   const output = createOutput(socket, resolve);
   const decode = createDecoder();
+  const replies: ClientReplies = {
+    send: (message) => void (socket.writable && socket.write(encodeJson(frameTypes.message, message))),
+    sendStdin: (source) => stdin.start(source),
+  };
   let status: number | undefined;
 
   const onFrame = (frame: Frame): void => {
@@ -44,10 +54,7 @@ export async function runSession(session: ClientSession): Promise<number> {
     else if (frame.type === frameTypes.stderr) output.write(session.stderr, frame.payload);
     else if (frame.type === frameTypes.credit) stdin.grant(frame.payload.readUInt32BE());
     else if (frame.type === frameTypes.exit) status = (JSON.parse(frame.payload.toString()) as { status: number }).status;
-    else if (frame.type === frameTypes.message) {
-      const source = session.onMessage?.(JSON.parse(frame.payload.toString()));
-      if (source) stdin.start(source);
-    }
+    else if (frame.type === frameTypes.message) session.onMessage?.(JSON.parse(frame.payload.toString()), replies);
   };
   const onAbort = (): void => {
     reject(session.signal ? abortError(session.signal) : undefined);

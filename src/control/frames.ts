@@ -21,7 +21,7 @@ export const frameTypes = {
   exit: 7,
   /** server → client, u32: so many more bytes of stdin may be sent. */
   credit: 8,
-  /** server → client, JSON: a request to the client; the hook understands `{open: 'archive'}`. */
+  /** Both ways, JSON: what a kind of client and its server say to each other beside the streams. */
   message: 9,
 } as const;
 

@@ -1,14 +1,6 @@
 /** What a client of the control socket says first, and its check. */
+import type { RefUpdate } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
-
-/** One ref of a push as git hands it to the hook. */
-export interface RefUpdate {
-  /** Object id before; all zeros: the ref is new. */
-  readonly oldId: string;
-  /** Object id after; all zeros: the ref is deleted. */
-  readonly newId: string;
-  readonly ref: string;
-}
 
 interface TerminalSize {
   readonly columns: number;
@@ -27,8 +19,6 @@ export interface HookHello {
   readonly kind: 'hook';
   readonly secret: string;
   readonly updates: readonly RefUpdate[];
-  /** Why the hook itself refuses the push: forge records it and answers no. */
-  readonly refusal?: string;
 }
 
 /** The relay behind the machine's OpenSSH, which has checked the key. */
@@ -55,7 +45,7 @@ export function parseHello(json: string): Hello {
     case 'session':
       return { kind: 'session', argv: texts(value['argv'], 'argv'), ...terminalOf(value) };
     case 'hook':
-      return { kind: 'hook', secret: text(value['secret'], 'secret'), updates: updates(value['updates']), ...optional(value, 'refusal') };
+      return { kind: 'hook', secret: text(value['secret'], 'secret'), updates: updates(value['updates']) };
     case 'door':
       return {
         kind: 'door',

@@ -23,8 +23,10 @@ export interface ControlConnection {
   readonly terminal: Terminal | undefined;
   /** Aborts with `canceled` when the client leaves before `exit`. */
   readonly signal: AbortSignal;
-  /** Sends a request to the client, in order with the output. */
+  /** Tells the client something beside the streams. */
   send(message: unknown): void;
+  /** Called with whatever the client sends that way. */
+  onMessage(listener: (message: unknown) => void): void;
   /** Writes out stdout and stderr, sends the status and closes. Resolves when the client has it or is gone; never rejects. Only the first call counts. */
   exit(status: number): Promise<void>;
 }
@@ -94,6 +96,7 @@ function createChannel(socket: Socket) {
   const hello = Promise.withResolvers<Hello>();
   const gone = new AbortController();
   const resizeListeners: ((columns: number, rows: number) => void)[] = [];
+  const messageListeners: ((message: unknown) => void)[] = [];
   const stdin = createStdin(socket);
   const stdout = createOutput(socket, frameTypes.stdout);
   const stderr = createOutput(socket, frameTypes.stderr);
@@ -108,6 +111,7 @@ function createChannel(socket: Socket) {
     } else if (!isOpen) throw new ForgeError('invalid', 'the first frame is not a hello');
     else if (type === frameTypes.stdin) stdin.take(payload);
     else if (type === frameTypes.stdinEnd) stdin.end();
+    else if (type === frameTypes.message) messageListeners.forEach((listen) => listen(JSON.parse(payload.toString())));
     else if (type === frameTypes.resize) {
       const { columns, rows } = parseTerminalSize(JSON.parse(payload.toString()));
       for (const listener of resizeListeners) listener(columns, rows);
@@ -142,6 +146,7 @@ function createChannel(socket: Socket) {
     terminal: terminalOf(greeting, (listener) => resizeListeners.push(listener)),
     signal: gone.signal,
     send: (message) => void (socket.writable && socket.write(encodeJson(frameTypes.message, message))),
+    onMessage: (listener) => void messageListeners.push(listener),
     exit: close,
   });
   return { hello: hello.promise, open, close, isOpen: () => isOpen };

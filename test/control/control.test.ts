@@ -123,15 +123,17 @@ describe('a control session', () => {
 
   it('starts stdin only when the server asks, where the client wants to be asked', async () => {
     let archive = '';
+    const said: unknown[] = [];
     await listen(async (connection) => {
+      connection.onMessage((message) => said.push(message));
       connection.send({ open: 'archive' });
       archive = await text(connection.stdin);
       await connection.exit(0);
     });
     const asked: unknown[] = [];
-    const { status } = session({ onMessage: (message) => (asked.push(message), Readable.from([Buffer.from('a tar')])) });
+    const { status } = session({ onMessage: (message, replies) => (asked.push(message), replies.send({ ready: true }), replies.sendStdin(Readable.from([Buffer.from('a tar')]))) });
     expect(await status).toBe(0);
-    expect([asked, archive]).toEqual([[{ open: 'archive' }], 'a tar']);
+    expect([asked, said, archive]).toEqual([[{ open: 'archive' }], [{ ready: true }], 'a tar']);
   });
 
   it('ends with 141 when the reader of its output goes away', async () => {
