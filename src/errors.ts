@@ -34,6 +34,8 @@ export class ForgeError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly details: readonly string[];
+  /** Set by whoever has already shown it to the person: it is not shown again. */
+  isReported = false;
 
   constructor(code: ErrorCode, message: string, options: ForgeErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
