@@ -1,14 +1,18 @@
 /**
  * How far a container's log is stored. The engine repeats lines when it rotates and when it is asked again, so live and
  * resumed reading follow one rule: drop what is older than the last stored time of its stream, and at that time skip as
- * many frames as are stored. Kept per stream because the engine orders lines within a stream only.
+ * many frames as are stored. When it rotates while it is followed it may send only the end of a line again: after a
+ * whole line, a frame of the same time and text is a repetition. Kept per stream: the engine orders lines within one.
  */
 import type { LogFrame } from '../../docker/log-frames.ts';
 import { compareTimes, type LogRecord } from './record.ts';
 
+/** The frames stored at the last time of a stream. */
 interface Mark {
   readonly at: string;
-  readonly count: number;
+  count: number;
+  hasWholeLine: boolean;
+  readonly texts: Set<string>;
 }
 
 export interface Cursor {
@@ -26,22 +30,29 @@ export interface Cursor {
 export function createCursor(stored: readonly LogRecord[]): Cursor {
   const marks = new Map<string, Mark>();
   const seen = new Map<string, number>();
-  const advance = (stream: string, at: string): void => {
-    const mark = marks.get(stream);
-    if (mark && compareTimes(at, mark.at) < 0) return;
-    marks.set(stream, mark && compareTimes(at, mark.at) === 0 ? { at, count: mark.count + 1 } : { at, count: 1 });
+  const advance = ({ stream, at, isPartial }: Pick<LogFrame, 'stream' | 'at' | 'isPartial'>, text: string): void => {
+    const last = marks.get(stream);
+    const order = last ? compareTimes(at, last.at) : 1;
+    if (order < 0) return;
+    const mark = last && order === 0 ? last : { at, count: 0, hasWholeLine: false, texts: new Set<string>() };
+    mark.count += 1;
+    mark.hasWholeLine ||= !isPartial;
+    mark.texts.add(text);
+    marks.set(stream, mark);
   };
-  for (const { stream, at } of stored) advance(stream, at);
+  for (const record of stored) advance(record, record.text);
 
-  const isNew = ({ stream, at }: LogFrame): boolean => {
+  const isNew = (frame: LogFrame): boolean => {
+    const { stream, at } = frame;
     const mark = marks.get(stream);
     const order = mark ? compareTimes(at, mark.at) : 1;
     if (order < 0) return false;
     const before = order === 0 ? (seen.get(stream) ?? 0) : 0;
     seen.set(stream, before + 1);
-    if (order === 0 && before < (mark?.count ?? 0)) return false;
-    advance(stream, at);
-    return true;
+    const text = frame.text.toString();
+    const isRepeated = order === 0 && mark !== undefined && (before < mark.count || (mark.hasWholeLine && mark.texts.has(text)));
+    if (!isRepeated) advance(frame, text);
+    return !isRepeated;
   };
 
   return {

@@ -27,7 +27,9 @@ const lostMark = '[forge: lines lost]';
 const retryMs = { first: 100, most: 5_000 };
 
 export async function followContainer(options: FollowOptions): Promise<void> {
-  const stored = (await tailLines(options.folder, cursorTailLines)).flatMap((line) => decodeRecord(line) ?? []);
+  const tail = (await tailLines(options.folder, cursorTailLines)).flatMap((line) => decodeRecord(line) ?? []);
+  // The mark is forge's own: the engine does not repeat it, so it must not count.
+  const stored = tail.filter(({ text }) => text !== lostMark);
   const cursor = createCursor(stored);
   const writer = await openSegments(options.folder, options.maxSegments);
   try {

@@ -49,12 +49,20 @@ export async function segmentNames(folder: string): Promise<string[]> {
   return names.filter((name) => /^\d{8}\.log$/.test(name)).sort();
 }
 
-/** The last complete lines of the whole log, oldest first; reads backwards, only as much as is needed. */
-export async function tailLines(folder: string, count: number): Promise<string[]> {
+/** Where a log is read up to: everything before this place of this segment. */
+export interface LogEnd {
+  readonly segment: string;
+  readonly offset: number;
+}
+
+/** The last complete lines of the whole log (or before `end`), oldest first; reads backwards, only as much as is needed. */
+export async function tailLines(folder: string, count: number, end?: LogEnd): Promise<string[]> {
   const lines: string[] = [];
   for (const name of (await segmentNames(folder)).reverse()) {
     if (lines.length >= count) break;
-    lines.unshift(...(await tailOfFile(join(folder, name), count - lines.length)));
+    if (end && name > end.segment) continue;
+    const limit = end?.segment === name ? end.offset : Infinity;
+    lines.unshift(...(await tailOfFile(join(folder, name), count - lines.length, limit)));
   }
   return lines;
 }
@@ -78,10 +86,10 @@ async function cutTornRecord(path: string): Promise<void> {
   }
 }
 
-async function tailOfFile(path: string, count: number): Promise<string[]> {
+async function tailOfFile(path: string, count: number, limit: number): Promise<string[]> {
   const file = await open(path, 'r');
   try {
-    const { size } = await file.stat();
+    const size = Math.min((await file.stat()).size, limit);
     const { buffer, start } = await readBackTo(file, size, (tail) => tail.filter((byte) => byte === 0x0a).length > count);
     const lines = buffer.toString('utf8', 0, buffer.lastIndexOf(0x0a) + 1).split('\n').slice(0, -1);
     return (start > 0 ? lines.slice(1) : lines).slice(-count);

@@ -1,0 +1,99 @@
+/** Follows every instance and keeps its lines on disk, whatever happens to the container, to the app or to forge. */
+import { EventEmitter, once } from 'node:events';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Docker } from '../../docker/connect.ts';
+import type { Instance } from '../../domain.ts';
+import type { Log } from '../../log.ts';
+import { withTimeout } from '../../wait.ts';
+import { followContainer } from './follow-container.ts';
+import { containerFolder, readLogs, type LogLine, type ReadLogsOptions } from './read-logs.ts';
+import { decodeRecord } from './record.ts';
+import { segmentNames, tailLines } from './segments.ts';
+
+export type { LogLine } from './read-logs.ts';
+
+export interface LogCollector {
+  /** Copies the container's log from where it is stored; calling again for one that is followed does nothing. */
+  follow(instance: Pick<Instance, 'app' | 'name' | 'containerId'>): void;
+  /** After a container's exit: resolves when its last line is stored. Call before removing it. */
+  settle(containerId: string): Promise<void>;
+  /** Last stored lines of one container. */
+  tail(containerId: string, lines: number): Promise<string[]>;
+  read(app: string, options: ReadLogsOptions): AsyncIterable<LogLine>;
+  removeApp(app: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LogCollectorParts {
+  readonly docker: Docker;
+  /** One folder per app below it. */
+  readonly directory: string;
+  readonly log: Log;
+}
+
+/** 4 MiB segments: 32 MiB a container, and at most this many containers' logs an app. */
+const maxSegments = 8;
+const maxContainersPerApp = 30;
+const settleTimeoutMs = 10_000;
+
+interface Followed {
+  readonly app: string;
+  readonly folder: string;
+  readonly ended: Promise<void>;
+}
+
+export function createLogCollector({ docker, directory, log }: LogCollectorParts): LogCollector {
+  const controller = new AbortController();
+  const stored = new EventEmitter().setMaxListeners(0);
+  const followed = new Map<string, Followed>();
+  const folders = new Map<string, string>();
+
+  const follow = ({ app, name, containerId }: Pick<Instance, 'app' | 'name' | 'containerId'>): void => {
+    if (controller.signal.aborted || followed.has(containerId)) return;
+    const folder = join(directory, app, containerFolder(name, containerId));
+    folders.set(containerId, folder);
+    const onStored = () => stored.emit(app);
+    const ended = followContainer({ docker, containerId, folder, maxSegments, signal: controller.signal, log, onStored })
+      .catch((error: unknown) => log.error({ err: error, app, container: containerId }, 'the log of a container can not be kept'))
+      .finally(() => followed.delete(containerId));
+    followed.set(containerId, { app, folder, ended });
+    void pruneFolders(join(directory, app), new Set([...followed.values()].map((one) => one.folder))).catch((error: unknown) => log.warn({ err: error, app }, 'old logs could not be removed'));
+  };
+
+  return {
+    follow,
+    settle: async (containerId) => {
+      const ended = followed.get(containerId)?.ended;
+      if (ended) await withTimeout(settleTimeoutMs, 'the last log lines of a container could not be stored in time', async () => await ended);
+    },
+    tail: async (containerId, lines) => {
+      const folder = folders.get(containerId);
+      return folder === undefined ? [] : (await tailLines(folder, lines)).flatMap((line) => decodeRecord(line)?.text ?? []);
+    },
+    read: (app, options) => readLogs(join(directory, app), options, async (signal) => void (await once(stored, app, { signal }).catch(() => undefined))),
+    removeApp: async (app) => {
+      const ended = Promise.allSettled([...followed.values()].filter((one) => one.app === app).map((one) => one.ended));
+      await withTimeout(settleTimeoutMs, 'logs are still being written', async () => await ended).catch(() => undefined);
+      await rm(join(directory, app), { recursive: true, force: true });
+    },
+    close: async () => {
+      controller.abort();
+      await Promise.allSettled([...followed.values()].map(({ ended }) => ended));
+    },
+  };
+}
+
+/** Removes the oldest containers' logs beyond the number that is kept; never one that is followed. */
+async function pruneFolders(appFolder: string, inUse: ReadonlySet<string>): Promise<void> {
+  const names = await readdir(appFolder).catch(() => []);
+  if (names.length <= maxContainersPerApp) return;
+  const ages = await Promise.all(names.map(async (name) => ({ folder: join(appFolder, name), changed: await lastChange(join(appFolder, name)) })));
+  const removable = ages.filter(({ folder }) => !inUse.has(folder)).sort((a, b) => a.changed - b.changed);
+  for (const { folder } of removable.slice(0, names.length - maxContainersPerApp)) await rm(folder, { recursive: true, force: true });
+}
+
+async function lastChange(folder: string): Promise<number> {
+  const newest = (await segmentNames(folder)).at(-1);
+  return (await stat(newest === undefined ? folder : join(folder, newest))).mtimeMs;
+}
