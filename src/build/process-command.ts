@@ -1,0 +1,63 @@
+/** How a line of a Procfile becomes what a container runs. Pure. */
+import type { ProcessCommand, ProcessTypes } from '../domain.ts';
+
+/** Runs any command in the environment that buildpacks prepared. https://github.com/buildpacks/spec/blob/main/platform.md#launcher */
+export const cnbLauncher = '/cnb/lifecycle/launcher';
+
+/** Words that only a shell knows; a line that begins with one needs it. */
+const shellWords = new Set([
+  '.', ':', '!', '[[', 'alias', 'case', 'cd', 'command', 'eval', 'exec', 'exit', 'export', 'for', 'if', 'set', 'source', 'test', 'trap', 'ulimit', 'umask',
+  'unset', 'until', 'wait', 'while',
+]);
+
+/**
+ * A line as argv. Plain and quoted words run as they are, so that images without a shell work; anything a shell must
+ * expand runs through `/bin/sh -c`, replaced by the command where the line is a single one, so that signals reach it.
+ */
+export function commandWords(line: string): readonly string[] {
+  const words = plainWords(line);
+  if (words?.[0] !== undefined && !shellWords.has(words[0]) && !words[0].includes('=')) return words;
+  return ['/bin/sh', '-c', isSingleCommand(line) ? `exec ${line}` : line];
+}
+
+/**
+ * Process types of an image made without buildpacks. The command replaces the image's CMD and keeps its ENTRYPOINT, as
+ * `docker run` does, except an ENTRYPOINT in shell form, which would ignore the command. Without a Procfile `web` is
+ * what the image runs by itself.
+ */
+export function imageProcessTypes(procfile: ReadonlyMap<string, string>, entrypoint: readonly string[]): ProcessTypes {
+  if (procfile.size === 0) return { web: { entrypoint: undefined, command: undefined } };
+  const isShellForm = entrypoint.length === 3 && /(^|\/)(sh|bash|ash|dash)$/.test(entrypoint[0] ?? '') && entrypoint[1] === '-c';
+  return mapLines(procfile, (line) => {
+    const [file = '', ...args] = commandWords(line);
+    return isShellForm ? { entrypoint: [file], command: args } : { entrypoint: undefined, command: [file, ...args] };
+  });
+}
+
+/** Process types of an image made by buildpacks: those it declares, and those of the Procfile, which win. */
+export function cnbProcessTypes(procfile: ReadonlyMap<string, string>, declared: readonly string[]): ProcessTypes {
+  const fromImage = Object.fromEntries(declared.map((type): [string, ProcessCommand] => [type, { entrypoint: [`/cnb/process/${type}`], command: [] }]));
+  return { ...fromImage, ...mapLines(procfile, (line) => ({ entrypoint: [cnbLauncher], command: ['--', ...commandWords(line)] })) };
+}
+
+const mapLines = (procfile: ReadonlyMap<string, string>, toCommand: (line: string) => ProcessCommand): ProcessTypes =>
+  Object.fromEntries([...procfile].map(([type, line]) => [type, toCommand(line)]));
+
+/** The words, if no shell is needed to find them: bare words and quotes without expansions. */
+function plainWords(line: string): string[] | undefined {
+  const words: string[] = [];
+  for (const word of line.trim().split(/\s+(?=(?:[^'"]*(?:'[^']*'|"[^"]*"))*[^'"]*$)/)) {
+    const parts = [...word.matchAll(/'([^']*)'|"([^"$`\\!]*)"|([\w./:,=@%+-]+)/gy)];
+    if (parts.length === 0 || parts.map((part) => part[0]).join('') !== word) return undefined;
+    words.push(parts.map((part) => part[1] ?? part[2] ?? part[3]).join(''));
+  }
+  return words;
+}
+
+/** Whether `exec` may stand before the line: one simple command, no assignment before it, no list, pipe, group or keyword. */
+function isSingleCommand(line: string): boolean {
+  const unquoted = line.trim().replaceAll(/'[^']*'|"(?:[^"\\]|\\.)*"|\\./g, 'q');
+  if (/[;&|(){}\n`]/.test(unquoted.replaceAll(/\$\{\w+[^}]*\}|&>|[0-9]*>&[0-9-]|\$\(/g, (match) => (match === '$(' ? '(' : 'v')))) return false;
+  const [first = ''] = unquoted.split(/\s+/);
+  return !shellWords.has(first) && !/^\w+=/.test(first);
+}
