@@ -31,6 +31,7 @@ export const settings = {
   http: number(8080, 'Port of the proxy for HTTP; 0 picks a free one.', '80'),
   https: number(0, 'Port of the proxy for HTTPS; 0 means none.', '443'),
   ssh: number(2222, 'Port of the embedded SSH server; 0 picks a free one, -1 turns it off (the machine’s OpenSSH is the door).', '2222'),
+  doorSocket: text('', 'Socket for the relay behind the machine’s OpenSSH, in a folder that its login account may enter. Default: <data>/run/door.sock.', '/run/forge-door/door.sock'),
   bind: text('0.0.0.0', 'Address that the SSH server and the proxy listen on.', '127.0.0.1'),
   publicPort: number(0, 'Port in printed URLs when something in front of forge changes it; 0 means the proxy’s own.', '80'),
   proxyDir: text('', 'State directory of the proxy: routes, sockets. Default: <data>/proxy.', '/var/lib/forge-proxy'),
@@ -99,6 +100,7 @@ export function loadConfig(input: ConfigInput): Config {
     values[key] = where === 'default' ? raw : readValue(setting.kind, raw, where);
   }
   values['proxyDir'] ||= join(data, 'proxy');
+  values['doorSocket'] ||= join(data, 'run', 'door.sock');
   values['cacheDir'] ||= join(data, 'cache');
   const config = values as unknown as Config;
   parseDomain(config.domain);

@@ -28,7 +28,7 @@ export function createDispatch(targets: DispatchTargets): HandleSession {
     { matches: isGit('receive-pack'), run: async (session) => await targets.push(session, appOf(session.argv)) },
     { matches: isGit('upload-pack'), run: async (session) => await targets.fetch(session, appOf(session.argv)) },
     { matches: isGit('upload-archive'), run: refuseArchive },
-    { matches: isSubsystem, run: refuseCopy },
+    { matches: isFileCopy, run: refuseCopy },
     { matches: () => true, run: targets.operations },
   ];
   return async (session) => {
@@ -45,7 +45,8 @@ export function createDispatch(targets: DispatchTargets): HandleSession {
 
 const isGit = (service: string) => (words: readonly string[]): boolean => words[0] === `git-${service}`;
 
-const isSubsystem = ([program]: readonly string[]): boolean => program === 'scp' || program === 'rsync' || program === 'sftp-server';
+/** OpenSSH hands over the path of its sftp-server where a client asks for SFTP. */
+const isFileCopy = ([program]: readonly string[]): boolean => program !== undefined && /(^|\/)(scp|rsync|sftp-server|internal-sftp)$/.test(program);
 
 /** `git receive-pack x` is what some clients send for `git-receive-pack x`. */
 function joinGit(argv: readonly string[]): readonly string[] {
