@@ -1,0 +1,71 @@
+/** What git would refuse only after the hook has said yes, refused before anything is built. Pure; imports only leaves. */
+import type { RefUpdate } from '../domain.ts';
+import { parseBranch } from '../names.ts';
+
+/** What the repository holds, and what the pushed objects are. */
+export interface PushedObjects {
+  /** Object id by full ref name. */
+  readonly refs: ReadonlyMap<string, string>;
+  /** Type by object id, such as `commit` or `tag`. */
+  readonly types: ReadonlyMap<string, string>;
+}
+
+export interface Refusal {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+const branchPrefix = 'refs/heads/';
+const tagPrefix = 'refs/tags/';
+
+export const isZero = (id: string): boolean => /^0+$/.test(id);
+
+/** The first reason against the push, `undefined` when git will take every ref. */
+export function checkUpdates(updates: readonly RefUpdate[], objects: PushedObjects): Refusal | undefined {
+  const created = updates.filter(({ newId }) => !isZero(newId)).map(({ ref }) => ref);
+  for (const update of updates) {
+    const refusal = checkName(update) ?? checkOldId(update, objects) ?? checkObject(update, objects) ?? checkConflict(update, [...objects.refs.keys(), ...created]);
+    if (refusal) return refusal;
+  }
+  return undefined;
+}
+
+function checkName({ ref, newId }: RefUpdate): Refusal | undefined {
+  const prefix = [branchPrefix, tagPrefix].find((start) => ref.startsWith(start));
+  if (prefix === undefined) return { message: `${shown(ref)} is neither a branch nor a tag: forge stores nothing else` };
+  // Whatever got in by another way may go.
+  if (isZero(newId)) return undefined;
+  const name = ref.slice(prefix.length);
+  if (name === 'HEAD') return { message: 'a branch or tag cannot be called HEAD' };
+  try {
+    parseBranch(name);
+    return undefined;
+  } catch {
+    return { message: `${shown(name)} is not a name for a branch or a tag`, hint: 'use letters, digits, - _ . and /, not beginning with -, at most 200 characters' };
+  }
+}
+
+function checkOldId({ ref, oldId }: RefUpdate, { refs }: PushedObjects): Refusal | undefined {
+  const current = refs.get(ref);
+  if ((current ?? '') === (isZero(oldId) ? '' : oldId)) return undefined;
+  return { message: `another push changed ${ref} meanwhile`, hint: 'push again (pull first if it is not yours)' };
+}
+
+function checkObject({ ref, newId }: RefUpdate, { types }: PushedObjects): Refusal | undefined {
+  if (isZero(newId)) return undefined;
+  const type = types.get(newId);
+  if (type === undefined) return { message: `object ${newId} of ${ref} is missing` };
+  if (!ref.startsWith(branchPrefix) || type === 'commit') return undefined;
+  const hint = type === 'tag' ? `push the commit it names: git push <remote> <tag>^{commit}:${ref}` : 'push a commit';
+  return { message: `a branch holds a commit, and ${newId.slice(0, 12)} for ${ref.slice(branchPrefix.length)} is a ${type}`, hint };
+}
+
+/** `main` and `main/x` cannot both exist: one is a file where the other needs a folder. */
+function checkConflict({ ref, newId }: RefUpdate, others: readonly string[]): Refusal | undefined {
+  if (isZero(newId)) return undefined;
+  const other = others.find((name) => name.startsWith(`${ref}/`) || ref.startsWith(`${name}/`));
+  if (other === undefined) return undefined;
+  return { message: `${ref} cannot exist beside ${other}`, hint: `use another name, or delete ${other} first` };
+}
+
+const shown = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
