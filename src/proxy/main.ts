@@ -1,0 +1,90 @@
+/**
+ * `forge proxy`: the process that owns the public ports. Serves from its copy of the routes at once, and from what the
+ * control plane sends as soon as it does; needs the control plane for nothing else.
+ */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Log } from '../log.ts';
+import { createLog } from '../log.ts';
+import { withDeadline } from '../wait.ts';
+import { listenControls } from './control-socket.ts';
+import { createDataPlane } from './data-plane.ts';
+import type { ProxyOptions } from './options.ts';
+import { socketName, type ProxyAddresses } from './protocol.ts';
+import { loadRoutes, saveRoutes } from './route-copy.ts';
+import { startWorkers } from './workers.ts';
+import type { RouteTable } from '../domain.ts';
+import type { DrainRequest } from './targets.ts';
+
+/** What serves, in this process or in several. */
+export interface Plane {
+  readonly port: number;
+  apply(table: RouteTable): Promise<void>;
+  drain(request: DrainRequest, signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RunningProxy {
+  readonly addresses: ProxyAddresses;
+  /** Stops accepting, lets what is in flight end (at most `closeTimeoutMs`), then cuts it off. */
+  close(): Promise<void>;
+}
+
+const closeTimeoutMs = 10_000;
+
+/** Where the proxy of a state directory takes its tables. */
+export const controlSocketOf = (stateDir: string): string => join(stateDir, socketName);
+
+/** Resolves when it serves. Throws `conflict` for a port in use or a second proxy on the same state directory. */
+export async function runProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const log = createLog(options.logLevel, 'proxy');
+  const saved = await loadRoutes(options.stateDir, log);
+  const count = options.workers > 0 ? options.workers : Math.max(1, availableParallelism() - 1);
+  const plane = count === 1 ? await serveHere(options, saved, log) : await startWorkers(options, { count, saved, log });
+  const addresses = { http: plane.port };
+  let saving = Promise.resolve();
+  let current = saved;
+  const save = (): Promise<void> => {
+    const table = current;
+    saving = saving.catch(() => undefined).then(() => (table === undefined ? undefined : saveRoutes(options.stateDir, table)));
+    return saving;
+  };
+  try {
+    const socket = await listenControls(controlSocketOf(options.stateDir), {
+      async apply(table) {
+        await plane.apply(table);
+        current = table;
+        await save();
+      },
+      drain: (request, signal) => plane.drain(request, signal),
+      addresses: () => addresses,
+    }, log);
+    log.info({ ...addresses, workers: count, table: saved?.version }, 'the proxy serves');
+    return {
+      addresses,
+      async close() {
+        await socket.close();
+        await plane.close();
+        await saving.catch(() => undefined);
+      },
+    };
+  } catch (error) {
+    await plane.close();
+    throw error;
+  }
+}
+
+async function serveHere(options: ProxyOptions, saved: RouteTable | undefined, log: Log): Promise<Plane> {
+  const plane = createDataPlane(options, log);
+  if (saved !== undefined) plane.apply(saved);
+  const port = await plane.listen();
+  return {
+    port,
+    apply: async (table) => plane.apply(table),
+    drain: (request, signal) => plane.drain(request, signal),
+    async close() {
+      using deadline = withDeadline(closeTimeoutMs, 'closing the proxy took too long');
+      await plane.close(deadline);
+    },
+  };
+}

@@ -1,0 +1,20 @@
+/**
+ * Entry of the proxy as a child process: `node start.js '<ProxyOptions as JSON>'`. Prints one line of JSON with its
+ * addresses once it serves; ends on SIGTERM or SIGINT when what is in flight has ended.
+ */
+import { exitStatusOf, isForgeError } from '../errors.ts';
+import { runProxy } from './main.ts';
+import type { ProxyOptions } from './options.ts';
+
+try {
+  const proxy = await runProxy(JSON.parse(process.argv[2] ?? '{}') as ProxyOptions);
+  const stop = (): void => {
+    void proxy.close().finally(() => process.exit(0));
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  process.stdout.write(`${JSON.stringify(proxy.addresses)}\n`);
+} catch (error) {
+  process.stderr.write(`${isForgeError(error) ? [error.message, error.hint].filter(Boolean).join('\n') : String((error as Error).stack)}\n`);
+  process.exitCode = exitStatusOf(error);
+}

@@ -1,0 +1,185 @@
+/**
+ * One instance (or forge's own socket) as the proxy sees it: its connections and what is in flight on them.
+ * Claiming is synchronous: in the turn in which a request reads the route table it is also counted, so that
+ * a target is never called idle while somebody is on the way to it.
+ */
+import { Client } from './undici-client.ts';
+
+/** One keep-alive connection; carries one request at a time. */
+export interface Connection {
+  readonly client: Client;
+  /** Requests answered since it was last connected: above zero, the app may have closed it just now. */
+  served: number;
+  isIdle: boolean;
+}
+
+export interface TargetAddress {
+  readonly id: string;
+  /** Where it listens: an address and a port, or a unix socket. */
+  readonly origin: { readonly address: string; readonly port: number } | { readonly socketPath: string };
+}
+
+/** A tunnel (WebSocket or another upgrade) that a drain must end. */
+export interface Tunnel {
+  /** Says goodbye in the tunnel's own protocol where forge knows it, then ends it. */
+  close(): void;
+  destroy(): void;
+}
+
+export interface TargetTimes {
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+const maxIdleConnections = 256;
+
+export class Target {
+  readonly id: string;
+  readonly tunnels = new Set<Tunnel>();
+  inFlight = 0;
+  /** When a connection last failed (ms, monotonic); a fresh failure makes other targets preferable. */
+  failedAt = -Infinity;
+  readonly #origin: TargetAddress['origin'];
+  readonly #times: TargetTimes;
+  #idle: Connection[] = [];
+  readonly #busy = new Set<Connection>();
+  #isRetired = false;
+  #onIdle: (() => void)[] = [];
+
+  constructor(address: TargetAddress, times: TargetTimes) {
+    this.id = address.id;
+    this.#origin = address.origin;
+    this.#times = times;
+  }
+
+  /** Counts a request; must be called in the turn in which the target was found in the table. */
+  claim(): void {
+    this.inFlight += 1;
+  }
+
+  /** The request is over, whatever became of it. */
+  release(): void {
+    this.inFlight -= 1;
+    if (this.#isRetired) this.#settle();
+  }
+
+  addTunnel(tunnel: Tunnel): void {
+    this.tunnels.add(tunnel);
+  }
+
+  removeTunnel(tunnel: Tunnel): void {
+    if (this.tunnels.delete(tunnel) && this.#isRetired) this.#settle();
+  }
+
+  /** Ends what is still in flight: its connections close, and clients see their responses break off. */
+  cutOff(): void {
+    for (const connection of this.#busy) void connection.client.destroy();
+    for (const tunnel of this.tunnels) tunnel.destroy();
+  }
+
+  /** A connection for one request: the one used last, else a new one; always new when `isFresh`. */
+  take(isFresh: boolean): Connection {
+    const connection = (isFresh ? undefined : this.#idle.pop()) ?? this.#open();
+    connection.isIdle = false;
+    this.#busy.add(connection);
+    return connection;
+  }
+
+  /** The connection's request failed; whatever it still carries ends with it. */
+  discard(connection: Connection): void {
+    this.#busy.delete(connection);
+    void connection.client.destroy();
+  }
+
+  /** The connection's request is over and the connection may serve another. */
+  giveBack(connection: Connection): void {
+    this.#busy.delete(connection);
+    connection.served += 1;
+    if (this.#isRetired || this.#idle.length >= maxIdleConnections) {
+      void connection.client.destroy();
+      return;
+    }
+    connection.isIdle = true;
+    this.#idle.push(connection);
+  }
+
+  /** No request will come any more: idle connections close now, the others with their request. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const connection of this.#idle) void connection.client.destroy();
+    this.#idle = [];
+    this.#settle();
+  }
+
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
+  get isDrained(): boolean {
+    return this.#isRetired && this.inFlight === 0 && this.tunnels.size === 0;
+  }
+
+  /** Calls back once when the retired target has nothing in flight; at once if that is so already. */
+  onceDrained(listener: () => void): void {
+    if (this.isDrained) listener();
+    else this.#onIdle.push(listener);
+  }
+
+  #settle(): void {
+    if (!this.isDrained) return;
+    const listeners = this.#onIdle;
+    this.#onIdle = [];
+    for (const listener of listeners) listener();
+  }
+
+  #open(): Connection {
+    const origin = this.#origin;
+    const isSocket = 'socketPath' in origin;
+    const client = new Client(isSocket ? 'http://forge.internal' : `http://${hostOf(origin.address)}:${origin.port}`, {
+      pipelining: 1,
+      // Heads have a deadline of the proxy's own; bodies stream as long as they like.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: this.#times.keepAliveMs,
+      connectTimeout: this.#times.connectTimeoutMs,
+      allowH2: false,
+      ...(isSocket ? { socketPath: origin.socketPath } : {}),
+    });
+    const connection: Connection = { client, served: 0, isIdle: false };
+    client.on('disconnect', () => {
+      connection.served = 0;
+      if (connection.isIdle) this.#drop(connection);
+    });
+    return connection;
+  }
+
+  #drop(connection: Connection): void {
+    const index = this.#idle.indexOf(connection);
+    if (index !== -1) this.#idle.splice(index, 1);
+    void connection.client.destroy();
+  }
+}
+
+const hostOf = (address: string): string => (address.includes(':') ? `[${address}]` : address);
+
+/** How long a failed connection makes the others preferable. */
+const failurePenaltyMs = 2000;
+
+/**
+ * The target with the fewest requests in flight among those not in `tried`; ties go round. A target whose connection
+ * has just failed comes last. `undefined` when all were tried.
+ */
+export function chooseTarget(targets: readonly Target[], tried: readonly Target[], turn: number): Target | undefined {
+  const [only] = targets;
+  if (targets.length === 1) return only !== undefined && !tried.includes(only) ? only : undefined;
+  const freshFailure = performance.now() - failurePenaltyMs;
+  let best: Target | undefined;
+  let bestLoad = Infinity;
+  for (let step = 0; step < targets.length; step += 1) {
+    const target = targets[(turn + step) % targets.length] as Target;
+    if (tried.length > 0 && tried.includes(target)) continue;
+    const load = target.failedAt > freshFailure ? target.inFlight + 1_000_000 : target.inFlight;
+    if (load < bestLoad) [best, bestLoad] = [target, load];
+  }
+  return best;
+}

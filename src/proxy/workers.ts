@@ -1,0 +1,110 @@
+/** Several worker processes behind one port: the first process keeps the tables and hands each worker every one of them. */
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { RouteTable } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { delay, untilAborted, withTimeout } from '../wait.ts';
+import type { Plane } from './main.ts';
+import type { ProxyOptions } from './options.ts';
+import type { DrainRequest } from './targets.ts';
+
+/** From the first process to a worker; `id` comes back in the answer. */
+export type WorkerOrder =
+  | { readonly id: number; readonly kind: 'start'; readonly options: ProxyOptions; readonly table: RouteTable | undefined }
+  | { readonly id: number; readonly kind: 'apply'; readonly table: RouteTable }
+  | { readonly id: number; readonly kind: 'drain'; readonly request: DrainRequest }
+  | { readonly id: number; readonly kind: 'close' };
+
+export interface WorkerReply {
+  readonly id: number;
+  readonly port?: number;
+  /** Message of the failure. */
+  readonly failure?: string;
+}
+
+const orderTimeoutMs = 15_000;
+const restartDelayMs = 200;
+
+type Body<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
+
+/** Starts the workers; resolves when all of them serve. A worker that dies is replaced. */
+export async function startWorkers(
+  options: ProxyOptions,
+  { count, saved, log }: { readonly count: number; readonly saved: RouteTable | undefined; readonly log: Log },
+): Promise<Plane> {
+  cluster.setupPrimary({ exec: fileURLToPath(import.meta.resolve(workerFile)), args: [], serialization: 'json' });
+  const closed = new AbortController();
+  const workers = new Set<Worker>();
+  let table = saved;
+  let nextId = 1;
+
+  const ask = (worker: Worker, body: Body<WorkerOrder>, timeoutMs = orderTimeoutMs): Promise<WorkerReply> =>
+    withTimeout(timeoutMs, `a worker of the proxy did not answer within ${timeoutMs} ms`, (signal) => order(worker, { id: nextId++, ...body } as WorkerOrder, signal));
+
+  const start = async (port: number): Promise<number> => {
+    const worker = cluster.fork();
+    worker.once('exit', (code, signal) => {
+      const wasServing = workers.delete(worker);
+      if (closed.signal.aborted || !wasServing) return;
+      log.error({ code, signal }, 'a worker of the proxy died; starting another');
+      void restart(port).catch((error: unknown) => log.error({ err: error }, 'no worker in its place'));
+    });
+    const sent = table;
+    const reply = await ask(worker, { kind: 'start', options: { ...options, http: port }, table: sent });
+    workers.add(worker);
+    if (table !== undefined && table !== sent) await ask(worker, { kind: 'apply', table });
+    return reply.port ?? port;
+  };
+  const restart = async (port: number): Promise<void> => {
+    await delay(restartDelayMs, closed.signal);
+    await start(port);
+  };
+  /** All workers; one that dies meanwhile has nothing left to do, and its successor starts from the newest table. */
+  const askAll = async (body: Body<WorkerOrder>, timeoutMs?: number): Promise<void> => {
+    await Promise.all([...workers].map((worker) => ask(worker, body, timeoutMs).catch((error: unknown) => {
+      if (workers.has(worker) && !worker.isDead()) throw error;
+    })));
+  };
+
+  const port = await start(options.http);
+  await Promise.all(Array.from({ length: count - 1 }, () => start(port)));
+  return {
+    port,
+    async apply(next) {
+      table = next;
+      await askAll({ kind: 'apply', table: next });
+    },
+    drain: (request, signal) => untilAborted(askAll({ kind: 'drain', request }, request.timeoutMs + orderTimeoutMs), signal),
+    async close() {
+      closed.abort();
+      const exits = [...workers].map((worker) => once(worker, 'exit'));
+      await askAll({ kind: 'close' }).catch(() => undefined);
+      for (const worker of workers) worker.process.kill('SIGKILL');
+      await Promise.all(exits);
+    },
+  };
+}
+
+/** Beside this file, as source or compiled. */
+const workerFile = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+
+async function order(worker: Worker, message: WorkerOrder, signal: AbortSignal): Promise<WorkerReply> {
+  const { promise, resolve, reject } = Promise.withResolvers<WorkerReply>();
+  const onMessage = (reply: WorkerReply): void => {
+    if (reply.id === message.id) resolve(reply);
+  };
+  const onExit = (): void => reject(new ForgeError('unavailable', 'a worker of the proxy ended'));
+  worker.on('message', onMessage);
+  worker.on('exit', onExit);
+  try {
+    worker.send(message);
+    const reply = await untilAborted(promise, signal);
+    if (reply.failure !== undefined) throw new ForgeError('failed', reply.failure);
+    return reply;
+  } finally {
+    worker.off('message', onMessage);
+    worker.off('exit', onExit);
+  }
+}
