@@ -1,0 +1,143 @@
+# What bin/install and bin/test share: saying what is done, packages, Node, Docker. Sourced by bash; needs root.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+node_version=24.21.0
+log_file=${log_file:-/tmp/forge-install.log}
+
+say() { printf -- '-----> %s\n' "$*"; }
+body() { printf '       %s\n' "$*"; }
+fail() { # what and why; what to do next
+  printf ' !     %s\n' "$1" >&2
+  [ -n "${2:-}" ] && printf ' !     %s\n' "$2" >&2
+  exit 1
+}
+
+# Runs a command with its output in the log; on failure shows the end of it and says what to do.
+quietly() { # description, command…
+  local what=$1
+  shift
+  if ! "$@" >>"$log_file" 2>&1; then
+    tail -n 20 "$log_file" | sed 's/^/       /' >&2
+    fail "$what failed: $*" "The whole output is in $log_file. Run this script again once it is mended: it goes on where it stopped."
+  fi
+}
+
+need_root() { [ "$(id -u)" = 0 ] || fail "this needs root" "run it as: sudo $0 $*"; }
+
+need_debian() {
+  command -v apt-get >/dev/null || fail "this machine has no apt-get" "forge installs on Debian 12 or 13 and Ubuntu 22.04 or 24.04."
+}
+
+# Installs the packages that are missing, and only those.
+need_packages() {
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  say "Installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log_file" 2>&1 && return 0
+  quietly 'reading the package lists' apt-get update -qq
+  quietly "installing ${missing[*]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+has_systemd() { [ -d /run/systemd/system ]; }
+
+# Sets $node to a Node 24 or later: the machine's own, else a private one in .node beside the project.
+bring_node() {
+  local candidate
+  for candidate in "$root/.node/bin/node" "$(command -v node || true)"; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ] && [ "$("$candidate" -p 'parseInt(process.versions.node)')" -ge 24 ]; then
+      node=$candidate
+      return 0
+    fi
+  done
+  say "Bringing Node $node_version into $root/.node (this machine has none of version 24)"
+  local arch
+  case $(uname -m) in
+    x86_64) arch=x64 ;;
+    aarch64) arch=arm64 ;;
+    *) fail "there is no Node for $(uname -m) here" "forge runs on amd64 and arm64." ;;
+  esac
+  local folder
+  folder=$(mktemp -d)
+  if ! node_from_release "$arch" "$folder" && ! node_from_npm "$arch" "$folder"; then
+    rm -rf "$folder"
+    fail "Node $node_version could neither be downloaded from nodejs.org nor by npm" "Install Node 24 or later yourself, or make one of the two reachable, and run this again."
+  fi
+  mkdir -p "$root/.node/bin"
+  install -m 0755 "$folder/node" "$root/.node/bin/node.new"
+  mv "$root/.node/bin/node.new" "$root/.node/bin/node"
+  rm -rf "$folder"
+  node=$root/.node/bin/node
+}
+
+node_from_release() { # arch folder
+  command -v curl >/dev/null || return 1
+  local name=node-v$node_version-linux-$1 site=https://nodejs.org/dist/v$node_version
+  curl -fsSL --connect-timeout 5 --max-time 180 -o "$2/SHASUMS256.txt" "$site/SHASUMS256.txt" 2>>"$log_file" || return 1
+  curl -fsSL --connect-timeout 5 --max-time 300 -o "$2/$name.tar.gz" "$site/$name.tar.gz" 2>>"$log_file" || return 1
+  (cd "$2" && grep " $name.tar.gz\$" SHASUMS256.txt | sha256sum -c --quiet -) >>"$log_file" 2>&1 || return 1
+  tar -xzf "$2/$name.tar.gz" -C "$2" --strip-components=1 "$name/bin/node" "$name/lib/node_modules/npm" || return 1
+  mv "$2/bin/node" "$2/node"
+  mkdir -p "$root/.node/lib" && rm -rf "$root/.node/lib/npm" && mv "$2/lib/node_modules/npm" "$root/.node/lib/npm"
+}
+
+# The npm package node-linux-<arch> holds the official binary; npm checks its integrity.
+node_from_npm() { # arch folder
+  command -v npm >/dev/null || need_packages npm
+  (cd "$2" && npm pack --silent "node-linux-$1@$node_version" && tar -xzf "node-linux-$1-$node_version.tgz" && mv package/bin/node node) >>"$log_file" 2>&1
+}
+
+# npm under forge's Node, whichever npm this machine has.
+run_npm() {
+  local cli
+  for cli in "$root/.node/lib/npm/bin/npm-cli.js" "$(dirname "$(dirname "$(readlink -f "$node")")")/lib/node_modules/npm/bin/npm-cli.js" "$(readlink -f "$(command -v npm || true)")"; do
+    if [ -f "$cli" ]; then
+      PATH="$(dirname "$node"):$PATH" "$node" "$cli" "$@"
+      return
+    fi
+  done
+  need_packages npm
+  PATH="$(dirname "$node"):$PATH" "$node" "$(readlink -f "$(command -v npm)")" "$@"
+}
+
+docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# A Docker Engine that answers: the one that is there, else the distribution's.
+bring_docker() {
+  if docker_answers; then return 0; fi
+  local is_fresh=no
+  if ! command -v dockerd >/dev/null; then
+    is_fresh=yes
+    # So that an upgrade of the engine does not stop every app. A daemon.json that is there is the admin's.
+    if [ ! -e /etc/docker/daemon.json ]; then
+      mkdir -p /etc/docker
+      printf '{ "live-restore": true }\n' >/etc/docker/daemon.json
+    fi
+  fi
+  need_packages docker.io iptables
+  command -v docker >/dev/null || need_packages docker-cli
+  if has_systemd; then
+    quietly 'starting Docker' systemctl enable --now docker
+  elif ! docker_answers; then
+    say 'Starting dockerd (no systemd runs here)'
+    nohup setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
+  fi
+  local tries=0
+  until docker_answers; do
+    tries=$((tries + 1))
+    [ $tries -lt 120 ] || fail 'the Docker Engine does not answer' "See ${is_fresh:+/var/log/dockerd.log or }journalctl -u docker; run this again when docker version works."
+    sleep 0.5
+  done
+}
+
+# The certificate authorities that this host has beyond the distribution's, concatenated; fails when there are none.
+extra_ca() { # target file
+  local found
+  found=$(find /usr/local/share/ca-certificates -name '*.crt' -type f 2>/dev/null | sort)
+  [ -n "$found" ] || return 1
+  # shellcheck disable=SC2086 # one path a word: the folder is the distribution's own
+  cat $found >"$1.new" && mv "$1.new" "$1"
+}
