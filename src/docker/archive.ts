@@ -44,8 +44,7 @@ export async function putArchive(docker: Docker, options: { containerId: string;
   const sent = pipeline(archive, body, { signal });
   const call = docker.getContainer(containerId).putArchive(body, { path, abortSignal: signal });
   try {
-    const [, reply] = await Promise.all([sent, call]);
-    (reply as Readable | undefined)?.resume?.();
+    await Promise.all([sent, call]);
   } catch (error) {
     call.catch(() => undefined);
     if (signal.aborted) throw abortError(signal);

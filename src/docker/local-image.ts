@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import { type ArchiveEntry, packEntries, putArchive, readContainerFile } from './archive.ts';
 import { type Docker, engineCall, translate } from './connect.ts';
+import { readJsonLines } from './json-lines.ts';
 
 /** What the image says about running it; what is left out stays as in the base. */
 export interface ImageConfig {
@@ -45,10 +46,11 @@ export async function importImage(docker: Docker, options: { archive: Readable; 
   try {
     const sent = pipeline(archive, body, { signal });
     const [reply] = await Promise.all([docker.importImage(body as unknown as string, { abortSignal: signal } as object), sent]);
-    const events = await readJsonLines(reply as unknown as Readable);
-    const failure = events.find((event) => event.error)?.error;
-    if (failure) throw new ForgeError('failed', `could not import ${what}: ${failure}`);
-    const id = events.map((event) => event.status).findLast((status) => status?.startsWith('sha256:'));
+    let id: string | undefined;
+    for await (const event of readJsonLines<{ status?: string; error?: string }>(reply as unknown as Readable)) {
+      if (event.error) throw new ForgeError('failed', `could not import ${what}: ${event.error}`);
+      if (event.status?.startsWith('sha256:')) id = event.status;
+    }
     if (!id) throw new ForgeError('failed', `could not import ${what}: the engine named no image`);
     return id;
   } catch (error) {
@@ -114,10 +116,4 @@ async function accountFiles(docker: Docker, options: { containerId: string; user
     { path: 'etc/group', content: end(group) + users.map((user) => `${user.name}:x:${user.gid}:\n`).join('') },
     ...users.map((user) => ({ path: `${user.home.slice(1)}/`, uid: user.uid, gid: user.gid })),
   ];
-}
-
-async function readJsonLines(stream: Readable): Promise<{ status?: string; error?: string }[]> {
-  let text = '';
-  for await (const chunk of stream) text += String(chunk);
-  return text.split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as { status?: string; error?: string });
 }

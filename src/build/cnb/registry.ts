@@ -1,0 +1,141 @@
+/** forge's own image registry: a small container on loopback, started, healed and cleaned by forge. */
+import { join } from 'node:path';
+import { packEntries, putArchive } from '../../docker/archive.ts';
+import type { Docker } from '../../docker/connect.ts';
+import { createContainer, inspectContainer, removeContainer, startContainer, tailContainer } from '../../docker/containers.ts';
+import { ensurePlainNetwork } from '../../docker/plain-network.ts';
+import type { RegistryLogin } from '../../docker/registry-images.ts';
+import { runInContainer } from '../../docker/run-in-container.ts';
+import { ForgeError, isForgeError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { Report } from '../../report.ts';
+import { delay, withDeadline } from '../../wait.ts';
+import { keyOf, makeBaseImage } from '../base-image.ts';
+import { registryConfigPath, registryContainer, registryFiles, registryNames } from './registry-spec.ts';
+import { freePort, loadRegistryState, type RegistryState, saveRegistryState } from './registry-state.ts';
+import type { TurnLock } from './turn-lock.ts';
+
+const readyTimeoutMs = 20_000;
+const readyPollMs = 25;
+const collectTimeoutMs = 10 * 60_000;
+
+export interface RegistryAccess {
+  readonly containerId: string;
+  /** `127.0.0.1:<port>`, for the engine and for containers in the registry's network namespace alike. */
+  readonly host: string;
+  readonly login: RegistryLogin;
+}
+
+export interface Registry {
+  /** The running registry: milliseconds when it runs, else it is started or made again, its data kept. */
+  ensure(signal: AbortSignal): Promise<RegistryAccess>;
+  /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. */
+  collectGarbage(signal: AbortSignal): Promise<void>;
+}
+
+export interface RegistryOptions {
+  readonly docker: Docker;
+  readonly dataId: string;
+  readonly data: string;
+  readonly cacheDir: string;
+  /** 0 picks a free one when the registry is made for the first time. */
+  readonly port: number;
+  /** An image that has /usr/bin/docker-registry; default: made from the distribution's package. */
+  readonly image?: string;
+  readonly lock: TurnLock;
+  readonly report: Report;
+  readonly log: Log;
+}
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const { docker, lock, log } = options;
+  const names = registryNames(options.dataId);
+  const statePath = join(options.data, 'registry.json');
+  let starting: Promise<RegistryAccess> | undefined;
+
+  const ensure = async (signal: AbortSignal): Promise<RegistryAccess> => {
+    const state = await loadRegistryState(statePath, options.port, signal);
+    const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
+    if (found) return accessTo(found, state);
+    // Callers that come meanwhile share one attempt; it goes on when the first of them leaves.
+    starting ??= start(state).finally(() => (starting = undefined));
+    return await starting;
+  };
+
+  const start = async (state: RegistryState): Promise<RegistryAccess> => {
+    using signal = withDeadline(10 * 60_000, 'starting the image registry took longer than 10 min');
+    const image = options.image ?? (await makeRegistryImage(options, signal));
+    const specKey = specKeyOf(state, options.image);
+    await ensurePlainNetwork(docker, { name: names.network, labels: names.labels, hasNeighbours: false });
+    await removeContainer(docker, names.container);
+    const containerId = await createContainer(docker, registryContainer({ names, image, port: state.port, specKey }));
+    await putArchive(docker, { containerId, path: '/', archive: packEntries(registryFiles(state)), signal });
+    try {
+      await startContainer(docker, containerId);
+    } catch (error) {
+      if (!isPortTaken(error) || options.port !== 0) throw error;
+      log.warn({ port: state.port }, 'the port of the image registry is taken: moving to another');
+      const moved = { ...state, port: await freePort() };
+      await saveRegistryState(statePath, moved);
+      return await start(moved);
+    }
+    const access = accessTo(containerId, state);
+    await waitUntilReady(docker, access, signal);
+    log.info({ host: access.host }, 'the image registry runs');
+    return access;
+  };
+
+  return {
+    ensure,
+    collectGarbage: (signal) =>
+      lock.alone(signal, async () => {
+        const { containerId } = await ensure(signal);
+        const argv = ['/usr/bin/docker-registry', 'garbage-collect', '--delete-untagged', registryConfigPath];
+        const { exitCode, output } = await runInContainer(docker, { containerId, argv, timeoutMs: collectTimeoutMs, signal });
+        if (exitCode !== 0) throw new ForgeError('failed', `the image registry could not be cleaned (exit status ${exitCode})`, { details: output.trimEnd().split('\n').slice(-10) });
+      }),
+  };
+}
+
+/** `authorization` of a request to the registry. */
+export const basicAuth = ({ username, password }: RegistryLogin): string => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+const specKeyOf = (state: RegistryState, image: string | undefined): string => keyOf({ version: 1, state, image }).slice(0, 16);
+
+const accessTo = (containerId: string, { port, username, password }: RegistryState): RegistryAccess => {
+  const host = `127.0.0.1:${port}`;
+  return { containerId, host, login: { username, password, serveraddress: host } };
+};
+
+async function makeRegistryImage({ docker, cacheDir, report }: RegistryOptions, signal: AbortSignal): Promise<string> {
+  const { reference } = await makeBaseImage({ docker, name: 'registry', variant: 'essential', packages: ['docker-registry'], cacheDir, report, signal });
+  return reference;
+}
+
+async function findRunning(docker: Docker, name: string, specKey: string): Promise<string | undefined> {
+  try {
+    const { Id, State, Config } = await inspectContainer(docker, name);
+    return State.Running && !State.Restarting && Config.Labels['forge.registry'] === specKey ? Id : undefined;
+  } catch (error) {
+    if (isForgeError(error) && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+async function waitUntilReady(docker: Docker, { containerId, host, login }: RegistryAccess, parent: AbortSignal): Promise<void> {
+  using signal = withDeadline(readyTimeoutMs, `the image registry on ${host} did not answer within ${readyTimeoutMs / 1000} s`, parent);
+  for (;;) {
+    try {
+      const response = await fetch(`http://${host}/v2/`, { headers: { authorization: basicAuth(login) }, signal });
+      if (response.ok) return;
+    } catch {
+      const { State } = await inspectContainer(docker, containerId);
+      if (!State.Running && !State.Restarting) {
+        throw new ForgeError('unavailable', 'the image registry ended as soon as it was started', { details: await tailContainer(docker, containerId, 20) });
+      }
+    }
+    await delay(readyPollMs, signal);
+  }
+}
+
+const isPortTaken = (error: unknown): boolean => isForgeError(error) && /port is already allocated|address already in use/i.test(error.message);
