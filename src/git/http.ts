@@ -66,8 +66,10 @@ async function serve({ git, actor, request, response }: Exchange, parts: GitHttp
   const preamble = mode === 'advertise' && !(service === 'upload-pack' && gitProtocol === 'version=2') ? serviceLine(service) : '';
   const stdout = createBody(response, `application/x-git-${service}-${kind}`, preamble);
   const stderr = createErrorText();
-  const handle = service === 'receive-pack' ? parts.push : parts.fetch;
-  const status = await handle({ actor, stdin, stdout, stderr: stderr.stream, gitProtocol, signal: gone.signal, mode }, app);
+  const io = { actor, stdin, stdout, stderr: stderr.stream, gitProtocol, signal: gone.signal, mode };
+  const status = await (service === 'receive-pack' ? parts.push(io, app) : parts.fetch(io, app)).catch((error: unknown) => {
+    throw hideForbidden(error, app);
+  });
   if (gone.signal.aborted) return;
   if (broken && !response.headersSent) throw broken;
   if (status !== 0) {
@@ -76,6 +78,12 @@ async function serve({ git, actor, request, response }: Exchange, parts: GitHttp
   }
   stdout.end();
   request.resume();
+}
+
+/** What does not exist and what is not theirs are one answer: a stranger learns no names. */
+function hideForbidden(error: unknown, app: string): unknown {
+  if (!isForgeError(error) || (error.code !== 'forbidden' && error.code !== 'not-found')) return error;
+  return new ForgeError('not-found', `there is no app ${app} for which this token is good enough`, { hint: 'ask whoever manages it', cause: error });
 }
 
 /** A pkt-line and a flush. */
@@ -126,7 +134,6 @@ function refuseUnauthenticated(request: IncomingMessage, response: ServerRespons
   sendText({ status: 401, text: 'a token is needed: any user name, and the token as the password', headers }, request, response);
 }
 
-/** What does not exist and what is not theirs are one answer: a stranger learns no names. */
 function refuse(error: unknown, request: IncomingMessage, response: ServerResponse, log: Log): void {
   if (!isForgeError(error)) log.error({ err: error }, 'internal error in git over HTTP');
   if (response.headersSent) return void response.destroy();
