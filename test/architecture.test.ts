@@ -19,7 +19,7 @@ const mayImport: Record<string, readonly string[]> = {
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
   operations: ['deploy', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],
-  api: ['operations', 'git'],
+  api: ['operations', 'git', 'control'],
   cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'supervise'],
   supervise: [],
   control: [],

@@ -116,6 +116,7 @@ function startAttempt({ deployment, request, state, store, log, path, onEnd }: A
     fail: async (error) => {
       const failure = expected(error, log, id);
       reportFailure(report, failure);
+      failure.isReported = true;
       await end(statusOf(failure), failure.message);
       return failure;
     },

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Builders } from '../build/build-request.ts';
 import { detect } from '../build/detect.ts';
-import type { FreeSpace } from '../build/free-space.ts';
+import { checkFreeSpace } from '../build/free-space.ts';
 import { receiveSource } from '../build/source.ts';
 import type { Config } from '../config.ts';
 import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
@@ -42,7 +42,8 @@ export interface DeployParts {
   readonly builds: Slots;
   readonly live: Live;
   readonly attempts: Attempts;
-  readonly freeSpace: FreeSpace;
+  /** Directories whose disks must have room before a build. */
+  readonly diskDirectories: readonly string[];
   urlOf(app: string): string;
 }
 
@@ -69,7 +70,7 @@ export function turnRequest(attempt: Attempt, isReplaceable: boolean) {
 }
 
 async function buildImage(request: DeployRequest, attempt: Attempt, parts: DeployParts): Promise<Image> {
-  await parts.freeSpace.check(attempt.signal);
+  await checkFreeSpace({ directories: parts.diskDirectories, minFreeBytes: parts.config.minFreeBytes });
   using _slot = await parts.builds.take(attempt.signal, (place) => attempt.report.step(`Waiting for a free build slot (place ${place} in line)`));
   attempt.enter('building');
   const app = appOf(request.app, parts.store);

@@ -37,6 +37,8 @@ export interface LiveParts {
   readonly domain: string;
   readonly controlSocket: string;
   readonly webSocketGraceMs: number;
+  /** Aborts when forge stops: what is draining then is left to the next start. */
+  readonly signal: AbortSignal;
   readonly log: Log;
 }
 
@@ -96,12 +98,13 @@ async function drainAndRemove(instances: readonly Instance[], options: RetireOpt
   const app = instances[0]?.app;
   for (const { containerId } of instances) retiring.add(containerId);
   try {
-    await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs });
+    await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs, signal: parts.signal });
   } catch (error) {
+    // A proxy that does not answer has nothing in flight; a forge that stops leaves the rest to its next start.
     parts.log.warn({ err: error, app }, 'requests in flight could not be waited for');
   }
   try {
-    await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
+    if (!parts.signal.aborted) await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
   } catch (error) {
     parts.log.warn({ err: error, app }, 'old instances could not be removed; the reconciler tries again');
   } finally {

@@ -2,6 +2,7 @@
 import type { App, Instance } from '../domain.ts';
 import { findApp, findApps } from '../store/apps.ts';
 import type { Log } from '../log.ts';
+import type { LogCollector } from '../runtime/logs/collector.ts';
 import { createReport } from '../report.ts';
 import { findRelease } from '../store/releases.ts';
 import type { DeployParts } from './deploy.ts';
@@ -16,11 +17,17 @@ export interface Reconciler {
   pass(signal: AbortSignal): Promise<void>;
 }
 
-export function createReconciler(parts: DeployParts & { readonly log: Log }): Reconciler {
-  const { store, runtime, live, queue, log } = parts;
+export interface ReconcilerParts extends DeployParts {
+  readonly log: Log;
+  readonly logs: Pick<LogCollector, 'follow'>;
+}
+
+export function createReconciler(parts: ReconcilerParts): Reconciler {
+  const { store, runtime, live, queue, log, logs } = parts;
 
   const adopt = async (): Promise<void> => {
     const found = await runtime.findInstances();
+    for (const instance of found) logs.follow(instance);
     const apps = findApps(store).filter(({ name }) => live.servingOf(name).length === 0);
     await live.restore(new Map(apps.map((app) => [app.name, liveInstances(app, found, parts)])));
   };

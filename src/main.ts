@@ -1,0 +1,241 @@
+/** Wires the control plane: everything that `forge serve` is, in the order in which it comes up. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { listenHttp } from './api/http-server.ts';
+import { createBuilders } from './build/create-builders.ts';
+import { listenControl, type ControlConnection } from './control/server.ts';
+import type { Config } from './config.ts';
+import { createAttempts } from './deploy/attempt.ts';
+import type { DeployParts } from './deploy/deploy.ts';
+import { createDeployer, type Deployer } from './deploy/deployer.ts';
+import { createLive } from './deploy/live.ts';
+import { createPushes } from './deploy/push.ts';
+import { createQueue } from './deploy/queue.ts';
+import { createReconciler, type Reconciler } from './deploy/reconciler.ts';
+import { recover } from './deploy/recover.ts';
+import { createSlots } from './deploy/slots.ts';
+import { connectDocker } from './docker/connect.ts';
+import type { Actor, HandleSession, Session } from './domain.ts';
+import { createFetch } from './git/fetch.ts';
+import { createGitHttp } from './git/http.ts';
+import { createRepositories, type Repositories } from './git/repositories.ts';
+import { ForgeError } from './errors.ts';
+import type { Log } from './log.ts';
+import { actorOfKey, actorOfToken, operator } from './operations/actors.ts';
+import { authorize, canCreateApps } from './operations/authorize.ts';
+import { addAdminKeys } from './operations/admin-keys.ts';
+import { runOperation } from './operations/run-operation.ts';
+import type { Services } from './operations/services.ts';
+import { connectProxy, type ProxyClient } from './proxy/client.ts';
+import { socketName } from './proxy/protocol.ts';
+import { replaceFile } from './replace-file.ts';
+import { createLogCollector, type LogCollector } from './runtime/logs/collector.ts';
+import { createRuntime, type Runtime } from './runtime/runtime.ts';
+import { createDispatch } from './ssh/dispatch.ts';
+import { createDoor } from './ssh/door.ts';
+import { writeAuthorizedKeys } from './ssh/authorized-keys.ts';
+import { createSshServer } from './ssh/server.ts';
+import { createApp, findApp, noSuchApp } from './store/apps.ts';
+import { findKeyByBlob, findKeyByFingerprint, findKeys } from './store/keys.ts';
+import { allocateSubnetIndex } from './store/network-slots.ts';
+import { openStore, type Store } from './store/store.ts';
+import { findTokenBySecret } from './store/tokens.ts';
+import { every } from './wait.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const reconcileEveryMs = 60_000;
+
+export interface Forge {
+  /** Where it can be reached; `ssh` is undefined where the machine's OpenSSH is the door. */
+  readonly addresses: { readonly ssh: number | undefined; readonly http: number };
+  readonly adminSocket: string;
+  readonly version: string;
+  /** Stops taking work, ends what is under way, leaves apps and proxy running. */
+  close(): Promise<void>;
+}
+
+export const forgeVersion: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
+
+/** Comes up beside a proxy that runs or is about to. Throws `conflict` for a data directory or port in use. */
+export async function startForge(config: Config, log: Log): Promise<Forge> {
+  await using stack = new AsyncDisposableStack();
+  const core = await wireCore(config, log, stack);
+  const doors = await openDoors(core, stack);
+  await recover({ store: core.store, log, resolveRef: core.repositories.resolveRef });
+  keepReconciled(core, stack);
+  const { http } = await core.proxy.addresses();
+  core.publicPort.http = http;
+  const running = stack.move();
+  return {
+    addresses: { ssh: doors.ssh, http },
+    adminSocket: doors.adminSocket,
+    version: forgeVersion,
+    close: async () => await running.disposeAsync(),
+  };
+}
+
+/** Everything below the doors. */
+interface Core {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: Store;
+  readonly proxy: ProxyClient;
+  readonly repositories: Repositories;
+  readonly runtime: Runtime;
+  readonly logs: LogCollector;
+  readonly deployer: Deployer;
+  readonly reconciler: Reconciler;
+  /** Port in printed URLs; known once the proxy answers. */
+  readonly publicPort: { http: number };
+  readonly stopping: AbortSignal;
+}
+
+const runFolder = (config: Config): string => join(config.data, 'run');
+const webSocketPath = (config: Config): string => join(config.proxyDir, 'web.sock');
+
+async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): Promise<Core> {
+  const store = openStore({ data: config.data, log });
+  stack.defer(() => store.close());
+  for (const folder of ['run', 'tmp', 'repos', 'ssh']) mkdirSync(join(config.data, folder), { recursive: true, mode: 0o700 });
+  const stopping = new AbortController();
+  const docker = connectDocker(config.dockerSocket);
+  const dataId = await loadDataId(config.data);
+  const proxy = connectProxy({ socketPath: join(config.proxyDir, socketName), log });
+  stack.defer(async () => await proxy.close());
+  const logs = createLogCollector({ docker, directory: join(config.data, 'logs'), log });
+  stack.defer(async () => await logs.close());
+  const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
+  await repositories.cleanQuarantines();
+  const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app) });
+  const live = createLive({ proxy, runtime, log, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
+  const { builders, forgetBuilds, sweep, settled } = createBuilders({ docker, config, dataId, log });
+  stack.defer(settled);
+  void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
+  const publicPort = { http: config.http };
+  const parts: DeployParts = {
+    store,
+    config,
+    runtime,
+    builders,
+    live,
+    queue: createQueue(),
+    builds: createSlots(config.buildConcurrency),
+    attempts: createAttempts({ store, data: config.data, log }),
+    diskDirectories: [config.data, '/var/lib/docker'],
+    urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
+  };
+  const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
+  stack.defer(() => stopping.abort());
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, log, logs }), publicPort, stopping: stopping.signal };
+}
+
+const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;
+
+/** A name for this data directory on the engine, made once. */
+async function loadDataId(data: string): Promise<string> {
+  const path = join(data, 'id');
+  if (!existsSync(path)) await replaceFile(path, `${randomBytes(6).toString('hex')}\n`, 0o600);
+  return readFileSync(path, 'utf8').trim();
+}
+
+async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh: number | undefined; adminSocket: string }> {
+  const { config, log, store, repositories, deployer } = core;
+  const adminSocket = join(runFolder(config), 'admin.sock');
+  const pushes = createPushes({
+    repositories,
+    log,
+    hookSocketPath: adminSocket,
+    maxPackBytes: config.sourceMaxBytes,
+    authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : authorizeCreation(actor, app, config)),
+    ensureApp: (_actor, app) => void (findApp(store, app) ?? createApp(store, { name: app })),
+    deploy: (request) => deployer.deploy(request),
+  });
+  const fetch = createFetch({ repositories, authorize: (actor, app) => seeApp(actor, app, store) });
+  const revocations: ((name: string) => void)[] = [];
+  const services = servicesOf(core, (name) => revocations.forEach((revoke) => revoke(name)));
+  const operations: HandleSession = (session) => runOperation(session, services);
+  const dispatch = createDispatch({ push: pushes.handlePush, fetch, operations, log });
+
+  const door = createDoor({ log, handleSession: dispatch, findKeyByFingerprint: (fingerprint) => actorOf(findKeyByFingerprint(store, fingerprint)) });
+  revocations.push(door.endSessionsOf);
+  const onConnection = async (connection: ControlConnection): Promise<void> => {
+    const { hello } = connection;
+    if (hello.kind === 'hook') return await pushes.handleHook(connection);
+    if (hello.kind === 'door') return await door.handle(hello, connection);
+    await connection.exit(await operations(operatorSession(connection, hello.argv)));
+  };
+  const admin = await listenControl({ socketPath: adminSocket, mode: 0o600, accepts: ['session', 'hook'], onConnection, log });
+  stack.defer(async () => await admin.close());
+  const relay = await listenControl({ socketPath: config.doorSocket, mode: 0o660, accepts: ['door'], onConnection, log });
+  stack.defer(async () => await relay.close());
+  const git = createGitHttp({ push: pushes.handlePush, fetch, log, authenticate: (_user, secret) => tokenActor(secret, store) });
+  const http = await listenHttp({ socketPath: webSocketPath(config), git, version: forgeVersion, log });
+  stack.defer(async () => await http.close());
+  if (config.adminKey !== '') addAdminKeys(store, config.adminKey);
+  await services.keysChanged();
+  return { adminSocket, ssh: await openSsh(core, dispatch, { revocations, stack }) };
+}
+
+async function openSsh(
+  { config, log, store }: Core,
+  handleSession: HandleSession,
+  { revocations, stack }: { readonly revocations: ((name: string) => void)[]; readonly stack: AsyncDisposableStack },
+): Promise<number | undefined> {
+  if (config.ssh < 0) return undefined;
+  const hostKeyPath = join(config.data, 'ssh', 'host_ed25519');
+  const findKey = (blob: string): Actor | undefined => actorOf(findKeyByBlob(store, blob));
+  const ssh = await createSshServer({ hostKeyPath, bind: config.bind, port: config.ssh, findKey, handleSession, log });
+  stack.defer(async () => await ssh.close());
+  revocations.push(ssh.endSessionsOf);
+  return ssh.port;
+}
+
+/** An app that is not there is created by the first push of somebody who may; everyone else hears that it is not there. */
+function authorizeCreation(actor: Actor, app: string, config: Config): void {
+  if (!canCreateApps(actor)) throw noSuchApp(app);
+  if (!config.appCreation) throw new ForgeError('forbidden', `there is no app ${app}, and pushes do not create apps here`, { hint: `forge apps:create ${app} creates it` });
+}
+
+const actorOf = (key: Parameters<typeof actorOfKey>[0] | undefined): Actor | undefined => (key ? actorOfKey(key) : undefined);
+
+function tokenActor(secret: string, store: Store): Actor | undefined {
+  const token = findTokenBySecret(store, secret);
+  return token ? actorOfToken(token) : undefined;
+}
+
+function seeApp(actor: Actor, app: string, store: Store): void {
+  authorize(actor, 'view', app);
+  if (!findApp(store, app)) throw noSuchApp(app);
+}
+
+const operatorSession = (connection: ControlConnection, argv: readonly string[]): Session => ({ ...connection, actor: operator, argv, gitProtocol: undefined });
+
+function servicesOf(core: Core, endSessionsOf: (name: string) => void): Services {
+  const { store, config, deployer, runtime, logs, repositories, log } = core;
+  const relayCommand = [process.execPath, join(import.meta.dirname, 'relay', import.meta.filename.endsWith('.ts') ? 'relay.ts' : 'relay.js'), config.doorSocket];
+  const keysChanged = async (): Promise<void> => {
+    if (config.authorizedKeysFile !== '') await writeAuthorizedKeys(config.authorizedKeysFile, findKeys(store), relayCommand);
+  };
+  return { store, config, version: forgeVersion, deployer, runtime, logs, repositories, log, endSessionsOf, keysChanged };
+}
+
+/** Serves what runs at once, then repairs: now, when the engine comes back, and every minute. */
+function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: AsyncDisposableStack): void {
+  const controller = new AbortController();
+  const signal = AbortSignal.any([controller.signal, stopping]);
+  const onError = (error: unknown) => log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
+  const pass = async () => await reconciler.pass(signal);
+  void reconciler.adopt().then(pass).catch(onError);
+  const timer = every(reconcileEveryMs, pass, onError);
+  const watching = watchEngine(runtime, pass, { signal, onError });
+  stack.defer(async () => {
+    timer[Symbol.dispose]();
+    controller.abort();
+    await watching;
+  });
+}
+
+async function watchEngine(runtime: Runtime, pass: () => Promise<void>, { signal, onError }: { readonly signal: AbortSignal; readonly onError: (error: unknown) => void }): Promise<void> {
+  for await (const event of runtime.watch(signal)) if (event.kind === 'reconnected') await pass().catch(onError);
+}
