@@ -94,16 +94,20 @@ async function openArchive(docker: Docker, options: { containerId: string; path:
   }
 }
 
-/** Copies a tar into `pack`, each entry below `prefix` and owned by `owner`; permission bits are kept. */
-export async function repackOwned(source: Readable, pack: ReturnType<typeof tar.pack>, options: { prefix: string; owner: Owner; signal: AbortSignal }): Promise<void> {
-  const { prefix, owner, signal } = options;
+/** Copies the wanted entries of a tar into `pack`, each below `prefix` and owned by `owner`; permission bits are kept. */
+export async function repackOwned(
+  source: Readable,
+  pack: ReturnType<typeof tar.pack>,
+  options: { prefix: string; owner: Owner; isWanted: (path: string) => boolean; signal: AbortSignal },
+): Promise<void> {
+  const { prefix, owner, isWanted, signal } = options;
   const extract = tar.extract();
   const read = pipeline(source, extract, { signal });
   try {
     for await (const entry of extract) {
       const { header } = entry;
       const path = header.name.replace(/^(\.?\/)+/, '');
-      if (path === '' || path === '.') {
+      if (path === '' || path === '.' || !isWanted(path)) {
         entry.resume();
         continue;
       }

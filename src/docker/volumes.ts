@@ -22,9 +22,9 @@ export const mountVolume = (mount: VolumeMount): import('dockerode').MountSettin
   VolumeOptions: { NoCopy: true, Labels: { ...mount.labels }, DriverConfig: { Name: 'local', Options: {} } },
 });
 
-/** Names of the volumes that carry all of these labels. */
+/** Names of the volumes that carry all of these labels; '' as a value stands for any. */
 export async function findVolumes(docker: Docker, labels: Readonly<Record<string, string>>): Promise<string[]> {
-  const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  const label = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
   const { Volumes } = await engineCall('list volumes', docker.listVolumes({ filters: { label } }));
   return (Volumes ?? []).map((volume) => volume.Name);
 }
