@@ -1,0 +1,152 @@
+import { createReadStream } from 'node:fs';
+import { z } from 'zod';
+import type { Deployment } from '../domain.ts';
+import { deploymentLogPath } from '../deploy/attempt.ts';
+import { findDeployment, findDeployments, isFinished } from '../store/deployments.ts';
+import { delay } from '../wait.ts';
+import { elapsed, relativeTime } from './durations.ts';
+import { appField, limitField } from './fields.ts';
+import { says } from './input-form.ts';
+import { untilInterrupted } from './interrupt.ts';
+import { defineOperation } from './operation.ts';
+import type { Context } from './operation.ts';
+import { facts, oneLine, table } from './table.ts';
+import { write } from './write.ts';
+
+const followPauseMs = 200;
+
+const deploymentField = z.string().min(1).meta(says('Id of a deployment, from deployments:list', { placeholder: 'ID' }));
+
+const list = defineOperation({
+  name: 'deployments:list',
+  aliases: ['deployments'],
+  summary: 'Show every attempt to deploy an app and how it ended, newest first',
+  target: 'app',
+  permission: 'view',
+  isChange: false,
+  positionals: ['app'],
+  input: z.object({ app: appField, limit: limitField('deployments', 20) }),
+  run: async ({ app, limit }, { services }) => findDeployments(services.store, { app, limit }),
+  print: (deployments, { services, style }) => {
+    if (deployments.length === 0) return 'No deployments yet. Push some code: git push forge main';
+    const now = services.store.now();
+    const rows = deployments.map((deployment) => [
+      deployment.id, paint(deployment, style), deployment.version === undefined ? '–' : `v${deployment.version}`,
+      relativeTime(deployment.createdAt, now), durationOf(deployment), deployment.actor, oneLine(deployment.reason),
+    ]);
+    return table(['ID', 'STATUS', 'RELEASE', 'BEGAN', 'TOOK', 'BY', 'WHAT'], rows, style);
+  },
+});
+
+const info = defineOperation({
+  name: 'deployments:info',
+  summary: 'Show one deployment',
+  target: 'deployment',
+  permission: 'view',
+  isChange: false,
+  positionals: ['deployment'],
+  input: z.object({ deployment: deploymentField }),
+  run: async ({ deployment }, context) => theDeployment(deployment, context),
+  print: (deployment, { services, style }) => {
+    const now = services.store.now();
+    return facts(
+      [
+        ['deployment', deployment.id],
+        ['app', deployment.app],
+        ['status', paint(deployment, style)],
+        ['what', oneLine(deployment.reason)],
+        ['by', deployment.actor],
+        ['from', originOf(deployment)],
+        ['began', relativeTime(deployment.createdAt, now)],
+        ['took', durationOf(deployment)],
+        ['release', deployment.version === undefined ? undefined : `v${deployment.version}`],
+        ['failure', deployment.failure && oneLine(deployment.failure)],
+      ],
+      style,
+    );
+  },
+});
+
+const logs = defineOperation({
+  name: 'deployments:logs',
+  summary: 'Show what a deployment printed; follows one that is under way with -f',
+  target: 'deployment',
+  permission: 'view',
+  isChange: false,
+  positionals: ['deployment'],
+  input: z.object({ deployment: deploymentField, follow: z.boolean().default(false).meta(says('Go on until the deployment ends', { short: 'f' })) }),
+  run: async ({ deployment: id, follow }, context) => {
+    const { session, services, isJson } = context;
+    using signal = untilInterrupted(session, follow);
+    const path = deploymentLogPath(services.config.data, id);
+    const kept: Buffer[] = [];
+    let position = 0;
+    for (;;) {
+      // Asked before reading: what was written until the end is then in the file.
+      const isOver = !follow || isFinished(theDeployment(id, context).status);
+      for await (const chunk of readFrom(path, position)) {
+        position += chunk.length;
+        if (isJson) kept.push(chunk);
+        else await write(session.stdout, chunk, signal);
+      }
+      if (isOver) break;
+      await delay(followPauseMs, signal);
+    }
+    return isJson ? { deployment: id, log: Buffer.concat(kept).toString('utf8') } : undefined;
+  },
+  print: () => '',
+});
+
+const cancel = defineOperation({
+  name: 'deployments:cancel',
+  summary: 'Stop a deployment that is under way; what serves goes on serving',
+  target: 'deployment',
+  permission: 'deploy',
+  isChange: true,
+  positionals: ['deployment'],
+  input: z.object({ deployment: deploymentField }),
+  audit: ({ deployment }) => ({ deployment }),
+  run: async ({ deployment }, { session, services }) => {
+    await services.deployer.cancel(deployment, session.actor);
+    return { deployment };
+  },
+  print: ({ deployment }) => `Canceled ${deployment}`,
+});
+
+function theDeployment(id: string, { services }: Context): Deployment {
+  const deployment = findDeployment(services.store, id);
+  // The dispatcher has found it; it can only have gone with its app since.
+  if (!deployment) throw new Error(`deployment ${id} went away`);
+  return deployment;
+}
+
+/** The file's bytes from a position to its end; none while there is no file yet. */
+async function* readFrom(path: string, start: number): AsyncIterable<Buffer> {
+  try {
+    yield* createReadStream(path, { start }) as AsyncIterable<Buffer>;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function paint({ status }: Deployment, style: Context['style']): string {
+  if (status === 'succeeded') return style.good(status);
+  return isFinished(status) ? style.bad(status) : style.strong(status);
+}
+
+const durationOf = ({ startedAt, createdAt, endedAt }: Deployment): string => (endedAt === undefined ? '–' : elapsed(startedAt ?? createdAt, endedAt));
+
+function originOf({ origin }: Deployment): string {
+  switch (origin.kind) {
+    case 'git':
+      return `${oneLine(origin.branch)} at ${origin.commit.slice(0, 10)}`;
+    case 'image':
+      return `image ${origin.reference}`;
+    case 'folder':
+      return 'a folder';
+    case 'change':
+      return 'a change of config or settings';
+  }
+}
+
+export const deploymentOperations = [list, info, logs, cancel];

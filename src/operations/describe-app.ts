@@ -1,0 +1,23 @@
+/** Words for what an app is set to. */
+import { formatSize } from '../config.ts';
+import type { App } from '../domain.ts';
+
+export const stateOf = (app: App): 'never deployed' | 'stopped' | 'running' =>
+  app.currentVersion === undefined ? 'never deployed' : app.isStopped ? 'stopped' : 'running';
+
+/** Rows for what differs from the defaults, and the port. */
+export function describeSettings({ settings, formation }: Pick<App, 'settings' | 'formation'>, livePort: number | undefined): (readonly [string, string | undefined])[] {
+  const { builder, port, buildArgs, readiness, drainTimeoutMs, stopTimeoutMs } = settings;
+  const seconds = (ms: number | undefined) => (ms === undefined ? undefined : `${ms / 1000} s`);
+  return [
+    ['builder', builder],
+    ['port', port === undefined ? livePort && `${livePort}` : `${port} (set)`].map((part) => (part === 0 ? undefined : part)) as [string, string | undefined],
+    ['build args', buildArgs.length === 0 ? undefined : buildArgs.join(' ')],
+    ['check', readiness && `${readiness.path === undefined ? 'TCP' : `GET ${readiness.path}`} within ${readiness.timeoutMs / 1000} s`],
+    ['drain timeout', seconds(drainTimeoutMs)],
+    ['stop timeout', seconds(stopTimeoutMs)],
+    ...Object.entries(formation).map(
+      ([type, { quantity, limits }]) => [type, `${quantity} × ${formatSize(limits.memoryBytes)}, ${limits.cpuShares} CPU shares, ${limits.pids} pids`] as const,
+    ),
+  ];
+}

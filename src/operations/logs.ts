@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { abortError, isForgeError } from '../errors.ts';
+import { appField } from './fields.ts';
+import { says } from './input-form.ts';
+import { untilInterrupted } from './interrupt.ts';
+import { defineOperation } from './operation.ts';
+import { write } from './write.ts';
+
+const logs = defineOperation({
+  name: 'apps:logs',
+  aliases: ['logs'],
+  summary: 'Show what an app’s processes print',
+  help: 'Logs survive deploys and restarts. forge apps:logs hello -f -p web follows the web processes.',
+  target: 'app',
+  permission: 'view',
+  isChange: false,
+  positionals: ['app'],
+  input: z.object({
+    app: appField,
+    lines: z.int().min(0).max(100_000).default(100).meta(says('How many stored lines to begin with; default 100', { short: 'n', placeholder: 'N' })),
+    follow: z.boolean().default(false).meta(says('Go on with new lines until you stop it', { short: 'f' })),
+    process: z.array(z.string().regex(/^[a-z][a-z0-9-]*(\.\d+)?$/, 'expected a process type such as web, or an instance such as web.1')).default([]).meta(says('Only this process type or instance; may be given again', { short: 'p', placeholder: 'web|web.1' })),
+  }),
+  run: async ({ app, lines, follow, process: processes }, { session, services, isJson, style }) => {
+    using signal = untilInterrupted(session, follow);
+    let count = 0;
+    try {
+      for await (const line of services.logs.read(app, { lines, processes, follow, signal })) {
+        count += 1;
+        const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${line.text}`;
+        await write(session.stdout, `${text}\n`, signal);
+      }
+    } catch (error) {
+      // Following ends when the person stops it: that is no failure.
+      if (!signal.aborted || session.signal.aborted) throw error;
+      if (isForgeError(error) && error !== abortError(signal)) throw error;
+    }
+    if (count === 0 && !follow && !isJson) session.stderr.write(`No lines yet. forge apps:logs ${app} -f waits for them.\n`);
+    return undefined;
+  },
+  print: () => '',
+});
+
+export const logOperations = [logs];

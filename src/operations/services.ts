@@ -1,0 +1,30 @@
+/** What operations may use; main wires it. */
+import type { Config } from '../config.ts';
+import type { Deployer } from '../deploy/deployer.ts';
+import type { Log } from '../log.ts';
+import type { LogCollector } from '../runtime/logs/collector.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Store } from '../store/store.ts';
+
+export interface Services {
+  readonly store: Store;
+  readonly config: Config;
+  /** Version of forge, without `v`. */
+  readonly version: string;
+  readonly deployer: Deployer;
+  readonly runtime: Pick<Runtime, 'findInstances'>;
+  readonly logs: Pick<LogCollector, 'read'>;
+  readonly repositories: BranchChoice;
+  readonly log: Log;
+  /** Ends every session of the key or token of this name: it was revoked. */
+  endSessionsOf(name: string): void;
+  /** Keys were added or removed: what the machine's OpenSSH reads must follow. */
+  keysChanged(): Promise<void>;
+}
+
+/** Which branch of an app's repository deploys. */
+export interface BranchChoice {
+  /** `undefined` until the first push has chosen. */
+  headBranch(app: string): Promise<string | undefined>;
+  setHeadBranch(app: string, branch: string): Promise<void>;
+}

@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { parseSize } from '../config.ts';
+import type { AppSettings, Limits } from '../domain.ts';
+import { builderNames } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import { parseBranch, parseEnvKey, parseProcessType } from '../names.ts';
+import { getApp, updateApp } from '../store/apps.ts';
+import { findRelease } from '../store/releases.ts';
+import { applyChange, printApplied } from './apply-change.ts';
+import { appField, restartField } from './fields.ts';
+import { says } from './input-form.ts';
+import { defineOperation } from './operation.ts';
+import type { Context } from './operation.ts';
+
+const auto = 'auto';
+const nextDeploy = 'it takes effect with the next deploy';
+const secondsField = z.int().min(1).max(86_400).optional();
+const ms = (seconds: number | undefined): number | undefined => (seconds === undefined ? undefined : seconds * 1000);
+
+const builder = defineOperation({
+  name: 'builder:set',
+  summary: 'Choose how an app is built, instead of by what its files are',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'builder'],
+  input: z.object({ app: appField, builder: z.enum([auto, ...builderNames.filter((name) => name !== 'image')]).meta(says('auto, dockerfile, static or cnb', { placeholder: 'BUILDER' })) }),
+  audit: ({ builder: name }) => ({ builder: name }),
+  run: async ({ app, builder: name }, { services }) => {
+    updateApp(services.store, app, { settings: { builder: name === auto ? undefined : (name as Exclude<AppSettings['builder'], undefined>) } });
+    return { app, builder: name };
+  },
+  print: ({ app, builder: name }) => `${app} is built with ${name === auto ? 'what its files ask for' : name}: ${nextDeploy}`,
+});
+
+const buildArgs = defineOperation({
+  name: 'build-args:set',
+  summary: 'Name the variables that a Dockerfile build gets as build args; none clears the list',
+  help: 'forge build-args:set hello NPM_TOKEN SENTRY_RELEASE\nTheir values are the app’s config. A build sees no other variable.',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'keys'],
+  input: z.object({ app: appField, keys: z.array(z.string().overwrite(parseEnvKey)).default([]).meta(says('Config keys', { placeholder: 'KEY' })) }),
+  audit: ({ keys }) => ({ keys }),
+  run: async ({ app, keys }, { services }) => ({ app, buildArgs: updateApp(services.store, app, { settings: { buildArgs: [...new Set(keys)] } }).settings.buildArgs }),
+  print: ({ app, buildArgs: keys }) => `${app} builds with ${keys.length === 0 ? 'no build args' : keys.join(', ')}: ${nextDeploy}`,
+});
+
+const branch = defineOperation({
+  name: 'branch:set',
+  summary: 'Choose the branch whose pushes deploy',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'branch'],
+  input: z.object({ app: appField, branch: z.string().overwrite(parseBranch).meta(says('A branch')) }),
+  audit: ({ branch: name }) => ({ branch: name }),
+  run: async ({ app, branch: name }, { services }) => {
+    await services.repositories.setHeadBranch(app, name);
+    return { app, branch: name };
+  },
+  print: ({ app, branch: name }) => `Pushes of ${name} deploy ${app}`,
+});
+
+const ports = defineOperation({
+  name: 'ports:set',
+  summary: 'Set the port that an app listens on, given to it as PORT',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'port'],
+  input: z.object({ app: appField, port: z.string().meta(says('1 to 65535, or auto: what the image exposes, else 5000', { placeholder: 'PORT' })), restart: restartField }),
+  audit: ({ port }) => ({ port }),
+  run: async ({ app, port, restart }, context) => {
+    const isNumber = /^[1-9]\d{0,4}$/.test(port) && Number(port) <= 65_535;
+    if (port !== auto && !isNumber) throw new ForgeError('invalid', `${JSON.stringify(port.slice(0, 20))} is no port: expected 1 to 65535, or auto`);
+    return await changeSettings(app, { settings: { port: port === auto ? undefined : Number(port) }, reason: `Set port ${port}`, restart }, context);
+  },
+  print: ({ app, applied }) => `Port set: ${printApplied(app, applied)}`,
+});
+
+const checks = defineOperation({
+  name: 'checks:set',
+  summary: 'Set how forge tells that new instances are ready, and how long old ones may take to leave',
+  help: 'forge checks:set hello --path /healthz --timeout 120\nWithout --path, or with --tcp, a connection to the port is enough.',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app'],
+  input: z.object({
+    app: appField,
+    path: z.string().regex(/^\/[\x21-\x7e]{0,500}$/, 'expected a path that begins with /').optional().meta(says('A path that must answer 2xx or 3xx', { placeholder: '/PATH' })),
+    tcp: z.boolean().default(false).meta(says('A connection to the port is enough')),
+    timeout: secondsField.meta(says('How long a new instance may take, in seconds', { placeholder: 'SECONDS' })),
+    drainTimeout: secondsField.meta(says('How long requests may take to finish on an old one', { placeholder: 'SECONDS' })),
+    stopTimeout: secondsField.meta(says('Time between SIGTERM and SIGKILL', { placeholder: 'SECONDS' })),
+    restart: restartField,
+  }),
+  audit: ({ app: _app, restart: _restart, ...changes }) => changes,
+  run: async ({ app, path, tcp, timeout, drainTimeout, stopTimeout, restart }, context) => {
+    if (tcp && path !== undefined) throw new ForgeError('invalid', '--tcp and --path exclude each other');
+    const before = getApp(context.services.store, app).settings;
+    const changesReadiness = tcp || path !== undefined || timeout !== undefined;
+    const settings: Partial<AppSettings> = {
+      ...(changesReadiness
+        ? { readiness: { path: tcp ? undefined : (path ?? before.readiness?.path), timeoutMs: ms(timeout) ?? before.readiness?.timeoutMs ?? context.services.config.readinessTimeout } }
+        : {}),
+      ...(drainTimeout === undefined ? {} : { drainTimeoutMs: drainTimeout * 1000 }),
+      ...(stopTimeout === undefined ? {} : { stopTimeoutMs: stopTimeout * 1000 }),
+    };
+    if (Object.keys(settings).length === 0) throw new ForgeError('invalid', 'nothing to set: give --path, --tcp, --timeout, --drain-timeout or --stop-timeout');
+    return await changeSettings(app, { settings, reason: 'Set checks', restart }, context);
+  },
+  print: ({ app, applied }) => `Checks set: ${printApplied(app, applied)}`,
+});
+
+const limits = defineOperation({
+  name: 'limits:set',
+  summary: 'Set memory, CPU weight and process limit of a process type',
+  help: 'forge limits:set hello web --memory 1G --cpu 2048',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'type'],
+  input: z.object({
+    app: appField,
+    type: z.string().overwrite(parseProcessType).meta(says('A process type such as web')),
+    memory: z.string().optional().meta(says('Memory: 256M, 1G, …', { placeholder: 'SIZE' })),
+    cpu: z.int().min(2).max(262_144).optional().meta(says('CPU weight beside other instances; 1024 is the usual share', { placeholder: 'SHARES' })),
+    pids: z.int().min(16).max(100_000).optional().meta(says('Processes and threads', { placeholder: 'N' })),
+    restart: restartField,
+  }),
+  audit: ({ type, memory, cpu, pids }) => ({ type, memory, cpu, pids }),
+  run: async ({ app, type, restart, ...wanted }, context) => {
+    const { store } = context.services;
+    const { formation } = getApp(store, app);
+    const entry = formation[type] ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context) };
+    const changed = { ...entry, limits: { ...entry.limits, ...readLimits(wanted) } };
+    updateApp(store, app, { formation: { ...formation, [type]: changed } });
+    return { app, type, limits: changed.limits, applied: await applyChange(app, { reason: `Set limits of ${type}`, restart }, context) };
+  },
+  print: ({ app, applied }) => `Limits set: ${printApplied(app, applied)}`,
+});
+
+interface SettingsChange {
+  readonly settings: Partial<AppSettings>;
+  readonly reason: string;
+  readonly restart: boolean;
+}
+
+async function changeSettings(app: string, { settings, ...change }: SettingsChange, context: Context) {
+  const changed = updateApp(context.services.store, app, { settings });
+  return { app, settings: changed.settings, applied: await applyChange(app, change, context) };
+}
+
+/** Docker takes no less than 6 MiB. */
+const minMemoryBytes = 6 * 1024 * 1024;
+
+function readLimits({ memory, cpu, pids }: { readonly memory?: string | undefined; readonly cpu?: number | undefined; readonly pids?: number | undefined }): Partial<Limits> {
+  if (memory === undefined && cpu === undefined && pids === undefined) throw new ForgeError('invalid', 'nothing to set: give --memory, --cpu or --pids');
+  const bytes = memory === undefined ? undefined : parseSize(memory);
+  if (memory !== undefined && (bytes === undefined || bytes < minMemoryBytes)) {
+    throw new ForgeError('invalid', `--memory: expected a size of at least 6M, such as 512M, found ${JSON.stringify(memory.slice(0, 20))}`);
+  }
+  return { ...(bytes === undefined ? {} : { memoryBytes: bytes }), ...(cpu === undefined ? {} : { cpuShares: cpu }), ...(pids === undefined ? {} : { pids }) };
+}
+
+const defaultLimits = ({ services: { config } }: Context): Limits => ({ memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids });
+
+/** As many as run now: a limit must not change how many there are. */
+function liveQuantity(app: string, type: string, { services: { store } }: Context): number {
+  const version = getApp(store, app).currentVersion;
+  const release = version === undefined ? undefined : findRelease(store, app, version);
+  return release?.formation[type]?.quantity ?? (type === 'web' ? 1 : 0);
+}
+
+export const settingOperations = [builder, buildArgs, branch, ports, checks, limits];
