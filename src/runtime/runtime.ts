@@ -4,12 +4,16 @@ import type { Docker } from '../docker/connect.ts';
 import { removeContainer } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import type { Log } from '../log.ts';
+import { checkApp, checkFirewall, type FirewallCheck } from './firewall-check.ts';
 import { findContainerIds, findInstances } from './find-instances.ts';
 import { createAppNetworks } from './network.ts';
 import type { InstanceLogs, RuntimeParts } from './parts.ts';
 import { readinessTimings, type ReadinessTimings } from './readiness.ts';
 import { promote, restartInstance, retire, type RetireFailure, type RetireOptions } from './retire.ts';
+import { parsePool, subnetCount } from './subnet.ts';
+import { removeAbandoned, runOneOff, type OneOffRequest } from './run-one-off.ts';
 import { startRelease, type StartRequest } from './start.ts';
+import { watch, type RuntimeEvent } from './watch.ts';
 
 export interface Runtime {
   /** Starts a release's instances and resolves when all are ready; on failure nothing of them is left. */
@@ -22,6 +26,14 @@ export interface Runtime {
   restartInstance(instance: Instance, signal?: AbortSignal): Promise<void>;
   /** All instances of this forge or of one app, ended ones included. */
   findInstances(app?: string): Promise<readonly Instance[]>;
+  /** Runs one command in a fresh container; resolves to its exit status. The container is gone afterwards in any case. */
+  runOneOff(request: OneOffRequest): Promise<number>;
+  /** At the start of forge: removes one-off containers that an earlier run left. */
+  removeAbandoned(): Promise<void>;
+  /** Starts and ends of instances until the signal aborts, across restarts of the engine. */
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
+  /** Tells from inside a container whether the firewall is in place. Never throws for a test that could not be made. */
+  checkFirewall(signal: AbortSignal): Promise<FirewallCheck>;
   /** Removes every container of the app, one-off ones included, and its network. */
   removeApp(app: string): Promise<void>;
 }
@@ -40,7 +52,9 @@ export interface RuntimeOptions {
 
 export function createRuntime(options: RuntimeOptions): Runtime {
   const { docker, dataId, config, log, logs } = options;
-  const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet: options.allocateSubnet });
+  const last = subnetCount(parsePool(config.networkPool)) - 1;
+  const allocateSubnet = (app: string): number => (app === checkApp ? last : options.allocateSubnet(app));
+  const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
   const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings };
   return {
     startRelease: (request) => startRelease(request, parts),
@@ -48,6 +62,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     retire: (instances, retireOptions) => retire(instances, retireOptions, parts),
     restartInstance: (instance, signal) => restartInstance(instance, signal, parts),
     findInstances: (app) => findInstances({ docker, dataId, app }),
+    runOneOff: (request) => runOneOff(request, parts),
+    removeAbandoned: () => removeAbandoned({ docker, dataId }),
+    watch: (signal) => watch({ docker, dataId, log }, signal),
+    checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
     removeApp: async (app) => {
       const ids = await findContainerIds({ docker, dataId, app });
       await Promise.all(ids.map((id) => removeContainer(docker, id)));

@@ -1,0 +1,88 @@
+/** One command of a person's in a fresh container of a release: same image, config, network and limits; gone afterwards. */
+import { randomBytes } from 'node:crypto';
+import { attachContainer, resizeTerminal, type Streams } from '../docker/attach.ts';
+import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
+import type { Release, Terminal } from '../domain.ts';
+import { abortError, ForgeError } from '../errors.ts';
+import { oneOffType } from '../labels.ts';
+import { withTimeout } from '../wait.ts';
+import { oneOffSpec } from './container-spec.ts';
+import { findContainerIds } from './find-instances.ts';
+import type { RuntimeParts } from './parts.ts';
+
+export interface OneOffRequest extends Streams {
+  readonly release: Release;
+  /** Words of the command; they reach the program as they are. */
+  readonly argv: readonly string[];
+  /** Further variables, such as TERM. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly terminal: Terminal | undefined;
+  /** Aborts when the person left: the container is killed and removed. */
+  readonly signal: AbortSignal;
+}
+
+const removalTimeoutMs = 30_000;
+
+/** Resolves to the command's exit status. Throws `canceled` when the person left. */
+export async function runOneOff(request: OneOffRequest, parts: RuntimeParts): Promise<number> {
+  const { release, signal } = request;
+  if (request.argv.length === 0) throw new ForgeError('invalid', 'no command to run', { hint: 'forge run <app> <command…>' });
+  const id = randomBytes(4).toString('hex');
+  const containerName = `${release.app}.${oneOffType}.${id}`;
+  using lease = await parts.networks.join(release.app, 1);
+  try {
+    const containerId = await createContainer(parts.docker, specOf(request, { id, containerName, network: lease.network, address: lease.addresses[0] ?? '' }, parts));
+    return await runCreated(containerId, request, parts);
+  } finally {
+    lease[Symbol.dispose]();
+    await withTimeout(removalTimeoutMs, 'the container was not removed in time', async () => {
+      await removeContainer(parts.docker, containerName);
+      await parts.networks.removeIfEmpty(release.app);
+    }).catch((error: unknown) => parts.log.warn({ err: error, app: release.app, signal: signal.aborted }, 'a one-off container could not be removed; the next start of forge does it'));
+  }
+}
+
+/** Removes one-off containers of an earlier run of forge: whoever asked for them is gone. For the start only. */
+export async function removeAbandoned(parts: Pick<RuntimeParts, 'docker' | 'dataId'>): Promise<void> {
+  const ids = await findContainerIds({ docker: parts.docker, dataId: parts.dataId, type: oneOffType });
+  await Promise.all(ids.map((id) => removeContainer(parts.docker, id)));
+}
+
+function specOf({ release, argv, env, terminal }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string }, { config, dataId }: RuntimeParts) {
+  return oneOffSpec({
+    ...place,
+    ...{ release, argv, dataId },
+    deploymentId: oneOffType,
+    env: terminal ? { TERM: 'xterm-256color', ...env } : env,
+    hasTerminal: terminal !== undefined,
+    limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids },
+    stopTimeoutMs: config.stopTimeout,
+  });
+}
+
+async function runCreated(containerId: string, request: OneOffRequest, { docker }: RuntimeParts): Promise<number> {
+  const { terminal, signal } = request;
+  const attachment = await attachContainer(docker, containerId, { hasTerminal: terminal !== undefined, signal });
+  try {
+    if (signal.aborted) throw abortError(signal);
+    await startContainer(docker, containerId);
+    if (terminal) followSize(terminal, (size) => resizeTerminal(docker, containerId, size));
+    const [status] = await Promise.all([waitForExit(docker, containerId, signal), attachment.carry(request)]);
+    if (status === 137) await tellIfOutOfMemory(containerId, request, docker);
+    return status;
+  } finally {
+    attachment.close();
+  }
+}
+
+/** A terminal that cannot be resized any more has ended: nothing is lost. */
+function followSize(terminal: Terminal, resize: (size: { readonly columns: number; readonly rows: number }) => Promise<void>): void {
+  const apply = (columns: number, rows: number) => void resize({ columns, rows }).catch(() => undefined);
+  apply(terminal.columns, terminal.rows);
+  terminal.onResize(apply);
+}
+
+async function tellIfOutOfMemory(containerId: string, { stderr }: OneOffRequest, docker: RuntimeParts['docker']): Promise<void> {
+  const { State, HostConfig } = await inspectContainer(docker, containerId);
+  if (State.OOMKilled && stderr.writable) stderr.write(` !     the command ran out of memory: it was killed at the limit of ${Math.round((HostConfig.Memory ?? 0) / 1024 / 1024)} MiB\n`);
+}
