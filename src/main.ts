@@ -20,10 +20,9 @@ import type { Actor, HandleSession, Session } from './domain.ts';
 import { createFetch } from './git/fetch.ts';
 import { createGitHttp } from './git/http.ts';
 import { createRepositories, type Repositories } from './git/repositories.ts';
-import { ForgeError } from './errors.ts';
 import type { Log } from './log.ts';
 import { actorOfKey, actorOfToken, operator } from './operations/actors.ts';
-import { authorize, canCreateApps } from './operations/authorize.ts';
+import { authorize, mayCreateApp } from './operations/authorize.ts';
 import { addAdminKeys } from './operations/admin-keys.ts';
 import { runOperation } from './operations/run-operation.ts';
 import type { Services } from './operations/services.ts';
@@ -147,7 +146,7 @@ async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh
     log,
     hookSocketPath: adminSocket,
     maxPackBytes: config.sourceMaxBytes,
-    authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : authorizeCreation(actor, app, config)),
+    authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : mayCreateApp(actor, app, config)),
     ensureApp: (_actor, app) => void (findApp(store, app) ?? createApp(store, { name: app })),
     deploy: (request) => deployer.deploy(request),
   });
@@ -189,12 +188,6 @@ async function openSsh(
   stack.defer(async () => await ssh.close());
   revocations.push(ssh.endSessionsOf);
   return ssh.port;
-}
-
-/** An app that is not there is created by the first push of somebody who may; everyone else hears that it is not there. */
-function authorizeCreation(actor: Actor, app: string, config: Config): void {
-  if (!canCreateApps(actor)) throw noSuchApp(app);
-  if (!config.appCreation) throw new ForgeError('forbidden', `there is no app ${app}, and pushes do not create apps here`, { hint: `forge apps:create ${app} creates it` });
 }
 
 const actorOf = (key: Parameters<typeof actorOfKey>[0] | undefined): Actor | undefined => (key ? actorOfKey(key) : undefined);
