@@ -35,7 +35,7 @@ const maxConnections = 20_000;
 export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const targets = createTargets({ connectTimeoutMs, keepAliveMs: targetKeepAliveMs });
   let router: Router<Target> | undefined;
-  const scope: ExchangeScope = { log, waiting: new Set(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host) };
+  const scope: ExchangeScope = { log, waiting: new Set(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
   const server = createServer({
     maxHeaderSize: options.maxHeadBytes,
     headersTimeout: options.headerTimeoutMs,
@@ -85,7 +85,8 @@ function serve(server: Server, scope: ExchangeScope): void {
     const entry = scope.find(head.host);
     if (entry === undefined) {
       const refusal = hostRefusal(head.host);
-      return refusal === undefined ? pages.unknownHost : refusalOf(refusal);
+      if (refusal !== undefined) return refusalOf(refusal);
+      return scope.hasTable() ? pages.unknownHost : pages.noTable;
     }
     return entry.targets.length === 0 ? pages.noRelease : { head, entry };
   };
@@ -93,7 +94,7 @@ function serve(server: Server, scope: ExchangeScope): void {
     const requestId = nextId();
     const admitted = admit(request, requestId);
     if ('status' in admitted) {
-      sendPage(response, admitted, { id: requestId, accept: request.headers.accept, close: expectsContinue || admitted.status === 400 });
+      sendPage(response, admitted, { id: requestId, accept: request.headers.accept, close: expectsContinue || admitted.status === 400 || admitted.status === 405 });
       return;
     }
     if (expectsContinue) response.writeContinue();
@@ -134,10 +135,14 @@ const statusByCode: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
 };
 
-/** A connection whose bytes are no request. While a response is under way, another answer would be taken for part of it. */
+/**
+ * A connection whose bytes are no request. An answer may only be written where it cannot be taken for a part of, or
+ * for, the answer to an earlier request: nothing is being answered, or it is this very request whose body is broken.
+ */
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket, nextId: () => string): void {
-  const isAnswering = (socket as Socket & { readonly _httpMessage?: unknown })._httpMessage != null;
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
+  const answering = responseInProgress(socket);
+  const mayAnswer = answering === undefined || (!answering.headersSent && !answering.req.complete);
+  if (error.code === 'ECONNRESET' || !socket.writable || !mayAnswer) {
     socket.destroy();
     return;
   }
@@ -145,12 +150,15 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket, nextId: () =
   socket.end(rawPage(refusalPage(status, reason), nextId()), () => socket.destroy());
 }
 
+/** The response that node:http is writing to this connection; the one documented nowhere and used by everybody. */
+const responseInProgress = (socket: Socket): ServerResponse | undefined =>
+  (socket as Socket & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
+
 /** Closes connections that stall in the middle of a request body or no longer read their response. Quiet streams stay. */
 function closeStalled(server: Server, idleTimeoutMs: number): void {
   server.setTimeout(idleTimeoutMs, (socket: Socket) => {
-    const { parser } = socket as Socket & { readonly parser?: { readonly incoming?: IncomingMessage | null } | null };
-    const isReceiving = parser?.incoming?.complete === false;
-    if (isReceiving || socket.writableLength > 0 || (socket as Socket & { readonly _httpMessage?: unknown })._httpMessage == null) socket.destroy();
+    const response = responseInProgress(socket);
+    if (response === undefined || !response.req.complete || socket.writableLength > 0) socket.destroy();
   });
 }
 

@@ -21,6 +21,8 @@ export interface ExchangeScope {
   readonly clock: { nowMs: number };
   /** The entry as of now; a retry must not go by a table that has been replaced meanwhile. */
   readonly find: (host: string) => RouterEntry<Target> | undefined;
+  /** Whether any table has come yet. */
+  readonly hasTable: () => boolean;
 }
 
 /** Bodies up to this size that come whole are sent together with the head, in one write. */

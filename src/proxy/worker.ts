@@ -1,4 +1,5 @@
 /** One worker process of the proxy: serves, and does what the first process says. Ends when that one is gone. */
+import cluster from 'node:cluster';
 import { createLog } from '../log.ts';
 import { withDeadline } from '../wait.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
@@ -35,6 +36,8 @@ process.on('message', (message: WorkerOrder) => {
     .then((reply: Omit<WorkerReply, 'id'>) => process.send?.({ id: message.id, ...reply }));
 });
 process.on('disconnect', () => process.exit(0));
+// The first process died while this one was speaking to it.
+cluster.worker?.on('error', () => process.exit(0));
 // The first process decides when to end; a terminal's Ctrl-C reaches all of them.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);

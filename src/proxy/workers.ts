@@ -43,23 +43,24 @@ export async function startWorkers(
   const ask = (worker: Worker, body: Body<WorkerOrder>, timeoutMs = orderTimeoutMs): Promise<WorkerReply> =>
     withTimeout(timeoutMs, `a worker of the proxy did not answer within ${timeoutMs} ms`, (signal) => order(worker, { id: nextId++, ...body } as WorkerOrder, signal));
 
-  const start = async (port: number): Promise<number> => {
+  // Every worker asks for the same port, 0 included: the first process opens it once and shares it.
+  const start = async (): Promise<number> => {
     const worker = cluster.fork();
     worker.once('exit', (code, signal) => {
       const wasServing = workers.delete(worker);
       if (closed.signal.aborted || !wasServing) return;
       log.error({ code, signal }, 'a worker of the proxy died; starting another');
-      void restart(port).catch((error: unknown) => log.error({ err: error }, 'no worker in its place'));
+      void restart().catch((error: unknown) => log.error({ err: error }, 'no worker in its place'));
     });
     const sent = table;
-    const reply = await ask(worker, { kind: 'start', options: { ...options, http: port }, table: sent });
+    const reply = await ask(worker, { kind: 'start', options, table: sent });
     workers.add(worker);
     if (table !== undefined && table !== sent) await ask(worker, { kind: 'apply', table });
-    return reply.port ?? port;
+    return reply.port ?? options.http;
   };
-  const restart = async (port: number): Promise<void> => {
+  const restart = async (): Promise<void> => {
     await delay(restartDelayMs, closed.signal);
-    await start(port);
+    await start();
   };
   /** All workers; one that dies meanwhile has nothing left to do, and its successor starts from the newest table. */
   const askAll = async (body: Body<WorkerOrder>, timeoutMs?: number): Promise<void> => {
@@ -68,10 +69,13 @@ export async function startWorkers(
     })));
   };
 
-  const port = await start(options.http);
-  await Promise.all(Array.from({ length: count - 1 }, () => start(port)));
+  const ports = await Promise.all(Array.from({ length: count }, start)).catch((error: unknown) => {
+    closed.abort();
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+    throw error;
+  });
   return {
-    port,
+    port: ports[0] ?? options.http,
     async apply(next) {
       table = next;
       await askAll({ kind: 'apply', table: next });
