@@ -28,12 +28,15 @@ export function authorize(actor: Actor, required: RequiredPermission, app: strin
  * may not create apps cannot tell a free name from an app that they may not see.
  */
 export function mayCreateApp(actor: Actor, app: string, { appCreation }: { readonly appCreation: boolean }): void {
-  if (!actor.isAdmin) throw noSuchApp(app);
+  if (!canCreateApps(actor)) throw noSuchApp(app);
   if (!appCreation) throw new ForgeError('not-found', `there is no app ${JSON.stringify(app)}, and deploying makes none here`, { hint: `forge apps:create ${app} makes it` });
 }
 
 /** Whether the app exists for this actor. */
 export const canSee = (actor: Actor, app: string): boolean =>
   (actor.isAdmin || actor.apps === 'all' || actor.apps.includes(app)) && levelOf(actor.permission) >= levelOf('view');
+
+/** Whether the actor may make apps at all. */
+export const canCreateApps = (actor: Actor): boolean => actor.isAdmin;
 
 const levelOf = (permission: Permission): number => permissions.indexOf(permission);
