@@ -1,6 +1,7 @@
 /** Which builder takes a source, and why: an ordered table, the first match wins. Pure. */
 import type { AppSettings, BuilderName, Plan, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
+import { parseAppJson } from './app-json.ts';
 import { parseProcfile } from './procfile.ts';
 import { parseProjectToml } from './project-toml.ts';
 import { readAppFile } from './read-app-file.ts';
@@ -46,9 +47,10 @@ const rows: readonly Row[] = [
 
 /**
  * Decides how the source is built. Throws `invalid` when nothing matches (saying what was looked for), when an explicit
- * choice cannot work (saying why), or when the Procfile or project.toml is broken.
+ * choice cannot work (saying why), or when the Procfile, app.json or project.toml is broken.
  */
 export function detect(source: Source, settings: AppSettings): Plan {
+  parseAppJson(readAppFile(source, 'app.json') ?? '');
   const procfile = parseProcfile(readAppFile(source, 'Procfile') ?? '').processes;
   for (const row of rows) {
     const reason = row.matches(source, settings);

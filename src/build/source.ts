@@ -12,6 +12,7 @@ import { createGunzip } from 'node:zlib';
 import { extract as tarExtract, pack as tarPack, type Extract, type Header, type Pack } from 'tar-stream';
 import type { Source } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { untilAborted } from '../wait.ts';
 import { createSourceContents, type SourceContents, type SourceLimits } from './source-contents.ts';
 import { readEntry, type SourceEntry } from './source-entry.ts';
 
@@ -61,7 +62,9 @@ async function rewrite(stream: Readable, { path, contents, rawLimitBytes, signal
   const input = (await isGzip(stream, signal))
     ? pipeline(stream, meter.compressed, createGunzip(), meter.plain, extract, { signal: either })
     : pipeline(stream, meter.plain, extract, { signal: either });
-  const parts = [input, copyEntries(extract, pack, contents), pipeline(pack, createWriteStream(path, { mode: 0o600 }), { signal: either })];
+  // An archive reader that was destroyed before it is asked never answers, so the copy is not waited for past a failure.
+  const copy = untilAborted(copyEntries(extract, pack, contents), failed.signal);
+  const parts = [input, copy, pipeline(pack, createWriteStream(path, { mode: 0o600 }), { signal: either })];
   // Whichever part fails first is the reason; it ends the other two, whose errors only follow from it.
   let reason: unknown;
   const settle = (error: unknown) => {

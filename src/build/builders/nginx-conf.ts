@@ -45,8 +45,11 @@ const httpBlock = `  include /etc/nginx/mime.types;
   types { application/manifest+json webmanifest; text/javascript mjs; text/markdown md; font/ttf ttf; font/otf otf; }
   default_type application/octet-stream;
   charset utf-8;
-  charset_types text/html text/css text/plain text/xml text/csv text/markdown text/javascript application/javascript application/json application/xml image/svg+xml;
+  charset_types text/css text/plain text/xml text/csv text/markdown text/javascript application/javascript application/json application/xml image/svg+xml;
   access_log /dev/stdout;
+  # Only forge's proxy reaches this server, and it sets the header itself.
+  set_real_ip_from 0.0.0.0/0;
+  real_ip_header X-Forwarded-For;
   client_body_temp_path /tmp/body;
   proxy_temp_path /tmp/proxy;
   fastcgi_temp_path /tmp/fastcgi;
