@@ -1,0 +1,61 @@
+/** What is done to this machine by hand or by bin/install: firewall, local builder, the reference of the settings. */
+import { resolve } from 'node:path';
+import { ForgeError } from '../errors.ts';
+import { readConfigFlags } from './config-flags.ts';
+import type { CommandContext } from './local-commands.ts';
+import { localHelp } from './local-help.ts';
+
+const sshPort = 22;
+/** What compiling the lifecycle may see of the environment. */
+const passedOn = /^(PATH|HOME|LANG|TMPDIR|GO[A-Z0-9]+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR))$/i;
+
+export async function firewall(rest: readonly string[], context: CommandContext): Promise<number> {
+  const { config, words, help } = readConfigFlags(rest, context);
+  if (help) return await localHelp(['firewall'], context);
+  const { applyFirewall, removeFirewall } = await import('../runtime/firewall.ts');
+  const signal = untilSignal();
+  const [action] = words;
+  if (action === 'remove') {
+    await removeFirewall(signal);
+    context.stdout.write('Removed the rules of the firewall\n');
+    return 0;
+  }
+  if (action !== 'apply') throw new ForgeError('invalid', 'forge firewall takes apply or remove');
+  const publicPorts = [...new Set([config.http, config.https, config.ssh, sshPort].filter((port) => port > 0))];
+  const families = await applyFirewall({ publicPorts, signal });
+  context.stdout.write(`Containers reach no more of this machine than ports ${publicPorts.join(', ')} (${families.join(', ')})\n`);
+  return 0;
+}
+
+export async function builderCreate(rest: readonly string[], context: CommandContext): Promise<number> {
+  const { config, help } = readConfigFlags(rest, context);
+  if (help) return await localHelp(['builder:create'], context);
+  const { connectDocker } = await import('../docker/connect.ts');
+  const { createBuilder } = await import('../build/cnb/create-builder.ts');
+  const { createReport } = await import('../report.ts');
+  const environment = Object.entries(context.env).filter((entry): entry is [string, string] => entry[1] !== undefined && passedOn.test(entry[0]));
+  const built = await createBuilder({
+    docker: connectDocker(config.dockerSocket),
+    root: resolve(import.meta.dirname, '../..'),
+    cacheDir: config.cacheDir,
+    environment: Object.fromEntries(environment),
+    report: createReport([context.stdout]),
+    signal: untilSignal(),
+  });
+  context.stdout.write(`${built.reference} ${built.isNew ? 'is made' : 'is up to date'}\n`);
+  return 0;
+}
+
+export async function configReference({ stdout }: CommandContext): Promise<number> {
+  const { configDocs } = await import('../config.ts');
+  stdout.write(configDocs());
+  return 0;
+}
+
+/** Aborts at the first SIGINT or SIGTERM, so that what was begun is cleaned up; a second one ends the process. */
+function untilSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => controller.abort(new ForgeError('canceled', 'canceled'));
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  return controller.signal;
+}
