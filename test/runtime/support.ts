@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import pino from 'pino';
 import { connectDocker } from '../../src/docker/connect.ts';
+import { tailContainer } from '../../src/docker/containers.ts';
 import type { Image, Instance, Release } from '../../src/domain.ts';
 import { createReport } from '../../src/report.ts';
 import { readinessTimings, type ReadinessTimings } from '../../src/runtime/readiness.ts';
@@ -15,6 +16,8 @@ export interface TestRuntime extends AsyncDisposable {
   /** Instances whose output the collector was asked to follow, and containers it was asked to settle. */
   readonly followed: Instance[];
   readonly settled: string[];
+  /** What a container had written when it was settled. */
+  readonly lastLines: Map<string, string[]>;
 }
 
 /** Shorter than the defaults, so that certain failures are told soon. */
@@ -25,19 +28,24 @@ export function testRuntime(apps: readonly string[]): TestRuntime {
   const slots = new Map<string, number>();
   const followed: Instance[] = [];
   const settled: string[] = [];
+  const lastLines = new Map<string, string[]>();
+  const settle = async (id: string): Promise<void> => {
+    settled.push(id);
+    lastLines.set(id, await tailContainer(docker, id, 100));
+  };
   const runtime = createRuntime({
     docker,
     dataId,
     config: { domain: 'example.test', stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
     log: pino({ level: 'silent' }),
     allocateSubnet: (app) => slots.get(app) ?? slots.set(app, slots.size).size - 1,
-    logs: { follow: (instance) => void followed.push(instance), settle: async (id) => void settled.push(id) },
+    logs: { follow: (instance) => void followed.push(instance), settle },
     timings: quick,
   });
   const removeAll = async () => {
     for (const app of apps) await runtime.removeApp(app);
   };
-  return { runtime, dataId, followed, settled, [Symbol.asyncDispose]: removeAll };
+  return { runtime, dataId, followed, settled, lastLines, [Symbol.asyncDispose]: removeAll };
 }
 
 export const limits = { memoryBytes: 128 * 1024 * 1024, cpuShares: 1024, pids: 100 };
