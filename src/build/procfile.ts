@@ -2,6 +2,9 @@
 import { ForgeError } from '../errors.ts';
 import { parseProcessType } from '../names.ts';
 
+/** Bounds the work that a stranger's line can make. */
+const maxLineChars = 4096;
+
 export interface Procfile {
   /** Command lines by process type, in the file's order, without `release`. */
   readonly processes: ReadonlyMap<string, string>;
@@ -17,6 +20,7 @@ export function parseProcfile(text: string): Procfile {
     const line = raw.trim();
     const number = index + 1;
     if (line === '' || line.startsWith('#')) continue;
+    if (line.length > maxLineChars) throw broken(number, `the line is longer than ${maxLineChars} characters`, line, 'put the command in a script');
     if (/^(<{7}|={7}|>{7}|\|{7})/.test(line)) throw broken(number, 'a merge conflict is not resolved', line, 'finish the merge, commit and push again');
     const match = /^([^\s:]+)\s*:(?:\s+(.*)|)$/.exec(line) ?? /^([A-Za-z0-9_-]+):(.+)$/.exec(line);
     const [type, command] = [match?.[1], match?.[2]?.trim()];

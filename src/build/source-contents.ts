@@ -83,13 +83,17 @@ function addParents(name: string, paths: Set<string>): void {
 
 /** `git archive` stores a submodule as an empty folder; a build without its files would fail in an obscure way. */
 function checkSubmodules(gitmodules: string | undefined, paths: ReadonlySet<string>): void {
-  const named = [...(gitmodules ?? '').matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*?)[ \t]*\r?$/gm)].map((match) => (match[1] ?? '').replace(/\/+$/, ''));
-  if (named.length === 0) return;
-  const filled = new Set<string>();
-  for (const path of paths) for (const name of named) if (path.startsWith(`${name}/`) && path !== `${name}/`) filled.add(name);
-  const empty = named.filter((name) => !filled.has(name));
-  if (empty.length === 0) return;
-  throw new ForgeError('invalid', `the app uses git submodules, whose files are not part of a push: ${empty.join(', ')}`, {
+  const empty = new Set<string>();
+  for (const line of (gitmodules ?? '').split('\n')) {
+    const [key, value] = line.split('=', 2).map((part) => part.trim());
+    if (key === 'path' && value) empty.add(value);
+  }
+  if (empty.size === 0) return;
+  for (const path of paths) {
+    for (let slash = path.indexOf('/'); slash > 0 && slash < path.length - 1; slash = path.indexOf('/', slash + 1)) empty.delete(path.slice(0, slash));
+  }
+  if (empty.size === 0) return;
+  throw new ForgeError('invalid', `the app uses git submodules, whose files are not part of a push: ${[...empty].slice(0, 10).join(', ')}`, {
     hint: 'add the files to the repository (git subtree, or a package manager), or deploy the folder with them: forge deploy',
   });
 }

@@ -23,6 +23,8 @@ export interface EntryHeader {
 
 const maxPathBytes = 4096;
 const maxNameBytes = 255;
+/** Bounds the work that following all symlinks may take; a tree of 50,000 links needs a tenth. */
+const maxChainChars = 200_000_000;
 
 const types: Readonly<Record<string, SourceEntry['type']>> = {
   file: 'file',
@@ -55,13 +57,15 @@ export function readEntry(header: EntryHeader): SourceEntry | undefined {
  * What `readEntry` checks by name alone is not enough: `a/b → ../..` is the root, and `c → a/b/..` above it.
  */
 export function checkSymlinkChains(symlinks: ReadonlyMap<string, string>): void {
+  const budget = { chars: maxChainChars };
   for (const [name, target] of symlinks) {
-    if (isEscaping(name, symlinks)) throw leaves(name, target);
+    if (isEscaping(name, symlinks, budget)) throw leaves(name, target);
   }
 }
 
-function isEscaping(start: string, symlinks: ReadonlyMap<string, string>): boolean {
+function isEscaping(start: string, symlinks: ReadonlyMap<string, string>, budget: { chars: number }): boolean {
   const pending = start.split('/').reverse();
+  // Each element is the whole path down to it.
   const at: string[] = [];
   // As Linux does: more than 40 links is a loop, which leads nowhere.
   for (let hops = 0; hops <= 40; ) {
@@ -72,8 +76,11 @@ function isEscaping(start: string, symlinks: ReadonlyMap<string, string>): boole
       if (at.pop() === undefined) return true;
       continue;
     }
-    at.push(part);
-    const target = symlinks.get(at.join('/'));
+    const path = at.length === 0 ? part : `${at.at(-1)}/${part}`;
+    at.push(path);
+    budget.chars -= path.length;
+    if (budget.chars < 0) throw new ForgeError('invalid', 'the source was refused: its symlinks lead through each other in too many ways');
+    const target = symlinks.get(path);
     if (target === undefined) continue;
     hops += 1;
     at.pop();

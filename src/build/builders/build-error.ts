@@ -13,7 +13,7 @@ export interface BuildErrorContext {
 /** The build's own output was shown already; this says which step failed and why. Other codes than `failed` pass through. */
 export function explainBuildError(error: unknown, context: BuildErrorContext): unknown {
   if (!isForgeError(error) || error.code !== 'failed') return error;
-  const reason = error.message.replace(/^could not build the image: /, '').replaceAll(/failed to solve( with frontend [\w.]+)?: |failed to create LLB definition: |rpc error: code = \w+ desc = /g, '');
+  const reason = shortened(error.message).replace(/^could not build the image: /, '').replaceAll(/failed to solve( with frontend [\w.]+)?: |failed to create LLB definition: |rpc error: code = \w+ desc = /g, '');
   const exit = /(?:process|running|command) ["'[](?:\/bin\/sh -c )?(.*?)["'\]](?: did not complete successfully)?:? (?:exit code:|returned a non-zero code:) (\d+)/s.exec(reason);
   if (exit) return stepFailed(exit[1] ?? '', Number(exit[2]), { error, memoryBytes: context.memoryBytes });
   const image = imageOf(reason, context.dockerfile);
@@ -28,6 +28,9 @@ export function explainBuildError(error: unknown, context: BuildErrorContext): u
   const at = context.failedStep === undefined ? '' : ` at ${context.failedStep}`;
   return new ForgeError('failed', `the Dockerfile build failed${at}: ${reason.replace(/^failed to compute cache key: /, '')}`, { cause: error });
 }
+
+/** A message repeats the step, which may be long; what went wrong stands at its end. */
+const shortened = (text: string): string => (text.length > 8192 ? `${text.slice(0, 4096)}…${text.slice(-4096)}` : text);
 
 function stepFailed(command: string, status: number, { error, memoryBytes }: { error: unknown; memoryBytes: number }): ForgeError {
   const shown = command.length > 200 ? `${command.slice(0, 200)}…` : command;

@@ -13,6 +13,9 @@ export interface BuildProgress {
   failedStep(): string | undefined;
 }
 
+/** Output without a line end is shown in pieces of this size. */
+const maxPartialChars = 16 * 1024;
+
 /** Work of BuildKit itself that tells a pusher nothing. */
 const isInternal = (name: string): boolean => /^(\[internal\]|\[auth\]|exporting|https?:\/\/|docker-image:\/\/|resolve image config|copy \/context)/.test(name);
 /** The tag is forge's own business. */
@@ -46,7 +49,9 @@ export function createBuildProgress(): BuildProgress {
 
   const speak = (digest: string, text: string): string[] => {
     const lines = ((partial.get(digest) ?? '') + text).split('\n');
-    partial.set(digest, lines.pop() ?? '');
+    const rest = lines.pop() ?? '';
+    if (rest.length > maxPartialChars) lines.push(rest);
+    partial.set(digest, rest.length > maxPartialChars ? '' : rest);
     return lines.length === 0 ? [] : [...naming(digest), ...lines.map(afterReturns)];
   };
 
@@ -79,4 +84,9 @@ export function createBuildProgress(): BuildProgress {
 }
 
 /** What a terminal would show in the end: progress bars overwrite their line; the classic builder colours stderr. */
-const afterReturns = (line: string): string => line.replaceAll(/\x1b\[\d*m/g, '').replace(/\r+$/, '').replace(/^.*\r/s, '');
+function afterReturns(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === '\r') end -= 1;
+  const visible = line.slice(0, end);
+  return visible.slice(visible.lastIndexOf('\r') + 1).replaceAll(/\x1b\[\d*m/g, '');
+}

@@ -21,12 +21,12 @@ export interface StaticSettings {
   readonly warnings: readonly string[];
 }
 
-const folder = z.string().regex(/^\/?[\w][\w. ~/-]*$|^\.?\/?$/, 'expected a folder of the app').refine(isInside, 'expected a path without ..');
-const file = z.string().regex(/^\/?[\w][\w.~/-]*$/, 'expected a file of the app').refine(isInside, 'expected a path without ..');
-const path = z.string().regex(/^\/[\w.~/*@+-]*$/, 'expected a path that begins with /, of letters, digits and . _ ~ - @ + / *');
-const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected the name of a header');
+const folder = z.string().max(1024).regex(/^(?:\.?\/)?(?:[\w][\w. ~/-]*)?$|^\.$/, 'expected a folder of the app').refine(isInside, 'expected a path without ..');
+const file = z.string().max(1024).regex(/^\/?[\w][\w.~/-]*$/, 'expected a file of the app').refine(isInside, 'expected a path without ..');
+const path = z.string().max(1024).regex(/^\/[\w.~/*@+-]*$/, 'expected a path that begins with /, of letters, digits and . _ ~ - @ + / *');
+const headerName = z.string().max(128).regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected the name of a header');
 const headerValue = z.string().max(4096).regex(/^[\x20-\x7e]*$/, 'expected printable ASCII').regex(/^[^"\\$]*$/, 'expected none of " \\ $');
-const url = z.string().regex(/^(https?:\/\/[\w.:-]+)?\/?[\w.~/%?&=#+@:,-]*$/, 'expected a path or an http(s) URL');
+const url = z.string().max(4096).regex(/^(https?:\/\/[\w.:-]+)?\/?[\w.~/%?&=#+@:,-]*$/, 'expected a path or an http(s) URL');
 
 const schema = z.object({
   root: folder.optional(),

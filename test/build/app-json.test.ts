@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { parseAppJson } from '../../src/build/app-json.ts';
+
+test('app.json is read with comments, sizes become bytes, short variables their long form', () => {
+  const { appJson, warnings } = parseAppJson(`{
+    // what the app needs
+    "name": "shop",
+    "env": { "A": "1", "B": { "required": true, "generator": "secret" } },
+    "formation": { "web": { "quantity": 2, "memory": "512M", "cpu": 0.5, "port": 3000 } },
+    "healthchecks": { "web": [{ "path": "/up", "timeout": 5 }] },
+    "cron": [{ "command": "node clean.js", "schedule": "0 4 * * *" }],
+    "scripts": { "dokku": { "predeploy": "node x.js" } },
+  }`);
+  expect(warnings).toEqual([]);
+  expect(appJson).toMatchObject({
+    env: { A: { value: '1' }, B: { required: true, generator: 'secret' } },
+    formation: { web: { quantity: 2, memory: 512 * 1024 * 1024, cpu: 0.5, port: 3000 } },
+    healthchecks: { web: [{ type: 'startup', path: '/up', timeout: 5 }] },
+  });
+});
+
+test('Unknown keys are warnings with their path, at any depth', () => {
+  expect(parseAppJson('{"stack":"x","env":{"A":{"value":"1","zz":1}},"formation":{"web":{"size":"free"}}}').warnings.toSorted()).toEqual([
+    'app.json: env.A.zz is not a key that forge knows',
+    'app.json: formation.web.size is not a key that forge knows',
+    'app.json: stack is not a key that forge knows',
+  ]);
+});
+
+test.each([
+  ['{"env":{"A":1}}', 'app.json: env.A: expected string or expected object, found 1'],
+  ['{"env":{"9A":"1"}}', 'app.json: env.9A: expected letters, digits and _, not beginning with a digit, found "1"'],
+  ['{"formation":{"web":{"memory":"lots"}}}', 'app.json: formation.web.memory: expected a size such as "512M", found "lots"'],
+  ['{"formation":{"We b":{}}}', 'app.json: formation.We b: expected a process type'],
+  ['[]', 'app.json: the file: expected object, found []'],
+  ['{\n"a": }', 'app.json, line 2: not valid JSON'],
+])('%s is refused with path, expectation and what was found', (text, message) => {
+  expect(() => parseAppJson(text)).toThrow(message);
+});
