@@ -53,8 +53,10 @@ def _choose_tools(context, manifest, manager, runtime):
 def _prepare_tools(runtime, tools, manager, *, installs, builds, launches):
     node, headers = runtime.prepare(with_headers=installs, at_launch=launches, at_every_build=builds)
     folders = [tool.prepare(for_build=installs or builds, at_launch=launches, at_every_build=builds) for tool in tools]
-    # npm passes nodedir to node-gyp, which then needs no download for native modules.
-    variables = {"npm_config_nodedir": str(headers) if headers else None, **manager.env, "npm_config_update_notifier": "false"}
+    # Where node-gyp finds Node's C headers: native modules then need no download.
+    variables = {"npm_package_config_node_gyp_nodedir": str(headers) if headers else None, **manager.env}
+    if headers and tools[0].version.startswith(("8.", "9.", "10.")):
+        variables["npm_config_nodedir"] = str(headers)
     env = tool_env(os.environ, path=[node, *folders], NODE_ENV=os.environ.get("NODE_ENV", "production"), **variables)
     env[manager.cache_variable] = os.path.join(tempfile.mkdtemp(prefix="downloads-"), "downloads")
     return env

@@ -4,7 +4,7 @@ import re
 SITE = "/tmp/forge-site/files"
 COMPRESSED = ("text/css text/plain text/xml text/csv text/markdown application/javascript text/javascript application/json "
               "application/manifest+json application/xml application/rss+xml application/atom+xml application/wasm image/svg+xml font/ttf font/otf")
-CHARSET = ("text/html text/css text/plain text/xml text/csv text/markdown text/javascript application/javascript application/json "
+CHARSET = ("text/css text/plain text/xml text/csv text/markdown text/javascript application/javascript application/json "
            "application/xml image/svg+xml")
 
 

@@ -9,7 +9,9 @@ import tarfile
 
 LEFT_OUT = {".git", "node_modules", "static.json"}
 WELL_KNOWN = ".well-known"
+# In the past, as tar and browsers expect: 2001 to 2014.
 FIRST_TIME = 1_000_000_000
+TIMES = 400_000_000
 
 
 def find_site_files(root):
@@ -32,7 +34,7 @@ def write_site(root, files, archive):
             info = tarfile.TarInfo(name)
             info.size, info.mode = os.path.getsize(path), 0o644
             with open(path, "rb") as file:
-                info.mtime = FIRST_TIME + int(hashlib.sha256(file.read()).hexdigest()[:8], 16) % FIRST_TIME
+                info.mtime = FIRST_TIME + int(hashlib.sha256(file.read()).hexdigest()[:8], 16) % TIMES
                 file.seek(0)
                 tar.addfile(info, file)
 
