@@ -14,6 +14,7 @@ import { pages, rawPage, refusalPage, sendPage, type Page } from './pages.ts';
 import type { Router, RouterEntry } from './router.ts';
 import { createTargets, type DrainRequest } from './targets.ts';
 import type { Target } from './target.ts';
+import { WaitingList } from './waiting-list.ts';
 import { responseOn, startUpgrade } from './upgrade.ts';
 
 export interface DataPlane {
@@ -35,7 +36,7 @@ const maxConnections = 20_000;
 export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const targets = createTargets({ connectTimeoutMs, keepAliveMs: targetKeepAliveMs });
   let router: Router<Target> | undefined;
-  const scope: ExchangeScope = { log, waiting: new Set(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
+  const scope: ExchangeScope = { log, waiting: new WaitingList(), streaming: new Set(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
   const server = createServer({
     maxHeaderSize: options.maxHeadBytes,
     headersTimeout: options.headerTimeoutMs,
@@ -46,12 +47,18 @@ export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
     insecureHTTPParser: false,
     requireHostHeader: false,
     noDelay: true,
+    // Notices peers that are gone without a word behind tunnels and quiet streams.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
   });
   server.maxHeadersCount = 0;
   server.maxConnections = maxConnections;
   serve(server, scope);
-  closeStalled(server, options.idleTimeoutMs);
-  const sweep = every(sweepMs, async () => expireHeads(scope, options.responseTimeoutMs), (error) => log.error({ err: error }, 'sweep failed'));
+  const onError = (error: unknown): void => log.error({ err: error }, 'sweep failed');
+  const sweeps = [
+    every(sweepMs, async () => expireHeads(scope, options.responseTimeoutMs), onError),
+    every(options.idleTimeoutMs, async () => cutStalled(scope), onError),
+  ];
 
   return {
     apply(table) {
@@ -70,7 +77,7 @@ export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
       else signal.addEventListener('abort', cut, { once: true });
       await closed;
       signal.removeEventListener('abort', cut);
-      sweep[Symbol.dispose]();
+      for (const sweep of sweeps) sweep[Symbol.dispose]();
     },
   };
 }
@@ -154,23 +161,18 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket, nextId: () =
 const responseInProgress = (socket: Socket): ServerResponse | undefined =>
   (socket as Socket & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
 
-/** Closes connections that stall in the middle of a request body or no longer read their response. Quiet streams stay. */
-function closeStalled(server: Server, idleTimeoutMs: number): void {
-  server.setTimeout(idleTimeoutMs, (socket: Socket) => {
-    const response = responseInProgress(socket);
-    if (response === undefined || !response.req.complete || socket.writableLength > 0) socket.destroy();
-  });
-}
-
-function expireHeads(scope: ExchangeScope, timeoutMs: number): Promise<void> {
+function expireHeads(scope: ExchangeScope, timeoutMs: number): void {
   scope.clock.nowMs = performance.now();
   const oldest = scope.clock.nowMs - timeoutMs;
-  for (const exchange of scope.waiting) {
-    if (exchange.waitsSince > oldest) break;
+  for (const exchange of scope.waiting.filter((each) => each.waitsSince < oldest)) {
     scope.waiting.delete(exchange);
     exchange.onHeadTimeout();
   }
-  return Promise.resolve();
+}
+
+/** Cuts clients that have not moved a byte of a body between two calls. */
+function cutStalled(scope: ExchangeScope): void {
+  for (const exchange of scope.streaming) if (exchange.hasStalled()) exchange.cut();
 }
 
 async function listen(server: Server, options: ProxyOptions): Promise<number> {

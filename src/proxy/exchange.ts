@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import type { Head } from './head.ts';
 import { pages, sendPage, refusalPage, type Page } from './pages.ts';
 import { RequestBody } from './request-body.ts';
+import type { WaitingList, Waiter } from './waiting-list.ts';
 import { readResponseHead, readTrailers } from './response-head.ts';
 import type { RouterEntry } from './router.ts';
 import { chooseTarget, type Connection, type Target } from './target.ts';
@@ -15,8 +16,10 @@ import type { Controller, DispatchHandler } from './undici-client.ts';
 /** What all exchanges of a proxy share. */
 export interface ExchangeScope {
   readonly log: Log;
-  /** Exchanges that wait for a response head, oldest first. */
-  readonly waiting: Set<Exchange>;
+  /** Exchanges that wait for a response head. */
+  readonly waiting: WaitingList<Exchange>;
+  /** Exchanges that read a body or wait for the client to read: those may stall. */
+  readonly streaming: Set<Exchange>;
   /** Milliseconds, moved on a few times a second: exact enough for deadlines of seconds. */
   readonly clock: { nowMs: number };
   /** The entry as of now; a retry must not go by a table that has been replaced meanwhile. */
@@ -29,7 +32,8 @@ export interface ExchangeScope {
 const joinedBytes = 16 * 1024;
 const maxAttempts = 4;
 
-export class Exchange implements DispatchHandler {
+export class Exchange implements DispatchHandler, Waiter {
+  place = -1;
   /** When it began to wait for the app, by the scope's clock: for the deadline on response heads. */
   waitsSince = 0;
   readonly #scope: ExchangeScope;
@@ -49,6 +53,7 @@ export class Exchange implements DispatchHandler {
   /** Bytes of the declared length still to come; -1 when the length is unknown. */
   #left = -1;
   #waitsForDrain = false;
+  #movedBytes = -1;
 
   constructor(scope: ExchangeScope, parts: { request: IncomingMessage; response: ServerResponse; head: Head; entry: RouterEntry<Target> }) {
     this.#scope = scope;
@@ -66,7 +71,8 @@ export class Exchange implements DispatchHandler {
       this.#end(this.#entry.app === undefined ? pages.noControl : pages.gone);
       return;
     }
-    if (this.#attempts === 0) this.#response.on('close', () => this.#onClientClose());
+    this.#response.on('close', () => this.#onClientClose());
+    if (this.#body !== null) this.#scope.streaming.add(this);
     target.claim();
     this.#target = target;
     this.#send(false);
@@ -82,6 +88,24 @@ export class Exchange implements DispatchHandler {
     this.#hasTimedOut = true;
     if (this.#controller) this.#controller.abort(new Error('response head timeout'));
     else this.#finishEarly();
+  }
+
+  /**
+   * Whether forge waits for the client, and the client has neither sent nor taken a byte since the last call.
+   * Quiet responses (a stream with nothing to say) do not count: there forge waits for the app.
+   */
+  hasStalled(): boolean {
+    const { socket } = this.#request;
+    const waitsForClient = !this.#request.complete || socket.writableLength > 0;
+    const moved = socket.bytesRead + socket.bytesWritten - socket.writableLength;
+    const isStill = waitsForClient && moved === this.#movedBytes;
+    this.#movedBytes = moved;
+    return isStill;
+  }
+
+  /** Ends it from forge's side: the client is not worth waiting for. */
+  cut(): void {
+    this.#request.socket.destroy();
   }
 
   onRequestStart(controller: Controller): void {
@@ -119,6 +143,7 @@ export class Exchange implements DispatchHandler {
     controller.pause();
     if (this.#waitsForDrain) return;
     this.#waitsForDrain = true;
+    this.#scope.streaming.add(this);
     response.on('drain', () => controller.resume());
   }
 
@@ -190,6 +215,7 @@ export class Exchange implements DispatchHandler {
   }
 
   #onClientClose(): void {
+    if (this.#body !== null || this.#waitsForDrain) this.#scope.streaming.delete(this);
     if (this.#isOver) return;
     // A response that was handed over whole is the app's success, although its last callback has not come yet.
     if (this.#response.writableFinished && this.#left === 0) return;

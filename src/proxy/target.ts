@@ -42,7 +42,7 @@ export class Target {
   readonly #origin: TargetAddress['origin'];
   readonly #times: TargetTimes;
   #idle: Connection[] = [];
-  readonly #busy = new Set<Connection>();
+  readonly #connections = new Set<Connection>();
   #isRetired = false;
   #onIdle: (() => void)[] = [];
 
@@ -73,7 +73,7 @@ export class Target {
 
   /** Ends what is still in flight: its connections close, and clients see their responses break off. */
   cutOff(): void {
-    for (const connection of this.#busy) void connection.client.destroy();
+    for (const connection of this.#connections) void connection.client.destroy();
     for (const tunnel of this.tunnels) tunnel.destroy();
   }
 
@@ -81,22 +81,20 @@ export class Target {
   take(isFresh: boolean): Connection {
     const connection = (isFresh ? undefined : this.#idle.pop()) ?? this.#open();
     connection.isIdle = false;
-    this.#busy.add(connection);
     return connection;
   }
 
-  /** The connection's request failed; whatever it still carries ends with it. */
+  /** Closes the connection; whatever it still carries ends with it. */
   discard(connection: Connection): void {
-    this.#busy.delete(connection);
+    this.#connections.delete(connection);
     void connection.client.destroy();
   }
 
   /** The connection's request is over and the connection may serve another. */
   giveBack(connection: Connection): void {
-    this.#busy.delete(connection);
     connection.served += 1;
     if (this.#isRetired || this.#idle.length >= maxIdleConnections) {
-      void connection.client.destroy();
+      this.discard(connection);
       return;
     }
     connection.isIdle = true;
@@ -106,7 +104,7 @@ export class Target {
   /** No request will come any more: idle connections close now, the others with their request. */
   retire(): void {
     this.#isRetired = true;
-    for (const connection of this.#idle) void connection.client.destroy();
+    for (const connection of this.#idle) this.discard(connection);
     this.#idle = [];
     this.#settle();
   }
@@ -146,6 +144,7 @@ export class Target {
       ...(isSocket ? { socketPath: origin.socketPath } : {}),
     });
     const connection: Connection = { client, served: 0, isIdle: false };
+    this.#connections.add(connection);
     client.on('disconnect', () => {
       connection.served = 0;
       if (connection.isIdle) this.#drop(connection);
@@ -156,7 +155,7 @@ export class Target {
   #drop(connection: Connection): void {
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
-    void connection.client.destroy();
+    this.discard(connection);
   }
 }
 
