@@ -1,10 +1,8 @@
 /** A failed start in words: what ended or never came, why as far as the engine knows, and the last lines the app wrote. */
-import { readFile } from 'node:fs/promises';
 import type { Docker } from '../docker/connect.ts';
 import { inspectContainer, tailContainer } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
-import { type Listener, parseListeners } from './listeners.ts';
 
 /** How many of the last lines a failure quotes. */
 const quotedLines = 50;
@@ -35,19 +33,6 @@ export async function withLastLines(docker: Docker, containerId: string, error: 
   if (!isForgeError(error) || (error.code !== 'failed' && error.code !== 'timeout') || error.details.length > 0) return error;
   const details = await lastLines(docker, containerId);
   return new ForgeError(error.code, error.message, { details, cause: error.cause, ...(error.hint === undefined ? {} : { hint: error.hint }) });
-}
-
-/** Ports that the processes of a running container listen on; `undefined` when `/proc` does not show its processes, as from inside a container. */
-export async function findListeners(docker: Docker, containerId: string): Promise<readonly Listener[] | undefined> {
-  try {
-    const { State } = await inspectContainer(docker, containerId);
-    if (!State.Pid) return undefined;
-    const [tcp, tcp6] = await Promise.all(['tcp', 'tcp6'].map((table) => readFile(`/proc/${State.Pid}/net/${table}`, 'utf8').catch(() => '')));
-    return parseListeners(tcp ?? '', tcp6 ?? '');
-  } catch {
-    // It ended in between: its exit is reported, not its ports.
-    return undefined;
-  }
 }
 
 async function lastLines(docker: Docker, containerId: string): Promise<readonly string[]> {

@@ -3,6 +3,7 @@ import type { Docker } from '../docker/connect.ts';
 import { listContainers } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import { labels, oneOffType } from '../labels.ts';
+import { withTimeout } from '../wait.ts';
 import { assignedAddress } from './network.ts';
 
 export interface FindQuery {
@@ -19,7 +20,7 @@ type Listed = Awaited<ReturnType<typeof listContainers>>[number];
  * again after a crash counts as running.
  */
 export async function findInstances(query: FindQuery): Promise<readonly Instance[]> {
-  const containers = await listContainers(query.docker, filterOf(query));
+  const containers = await list(query, filterOf(query));
   return containers
     .filter(({ Labels }) => Labels[labels.type] !== oneOffType && Labels[labels.instance] !== undefined)
     .map(instanceOf)
@@ -29,8 +30,13 @@ export async function findInstances(query: FindQuery): Promise<readonly Instance
 /** Every container of an app, one-off ones included, by id. */
 export async function findContainerIds(query: FindQuery & { readonly type?: string }): Promise<readonly string[]> {
   const type = query.type === undefined ? [] : [`${labels.type}=${query.type}`];
-  return (await listContainers(query.docker, [...filterOf(query), ...type])).map(({ Id }) => Id);
+  return (await list(query, [...filterOf(query), ...type])).map(({ Id }) => Id);
 }
+
+const listTimeoutMs = 30_000;
+
+const list = ({ docker }: FindQuery, filter: readonly string[]): Promise<readonly Listed[]> =>
+  withTimeout(listTimeoutMs, 'the Docker Engine did not list its containers in time', (signal) => listContainers(docker, filter, signal));
 
 const filterOf = ({ dataId, app }: FindQuery): string[] => [`${labels.data}=${dataId}`, ...(app === undefined ? [] : [`${labels.app}=${app}`])];
 

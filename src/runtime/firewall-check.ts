@@ -44,7 +44,7 @@ export async function checkFirewall({ parts, nodePath, signal }: { readonly part
 async function ask(parts: RuntimeParts, nodePath: string, signal: AbortSignal): Promise<FirewallCheck> {
   const image = await ensureEmptyImage(parts.docker);
   await using listener = await listen();
-  using lease = await parts.networks.join(checkApp, 1);
+  using lease = await parts.networks.join(checkApp, 1, signal);
   const address = lease.addresses[0] ?? '';
   const gateway = address.replace(/\d+$/, '1');
   const name = `${checkApp}.${oneOffType}.${randomBytes(4).toString('hex')}`;

@@ -37,7 +37,13 @@ export function firewallRules({ family, publicPorts, hasDockerUser }: FirewallIn
     ['-i', name, ...refuse[family]],
   ]);
   // Link-local addresses that the host itself has are reached through INPUT, all others through FORWARD.
-  const forward = containerInterfaces.flatMap((name) => linkLocal[family].map((range) => ['-i', name, '-d', range, ...refuse[family]]));
+  const forward = containerInterfaces.flatMap((name) =>
+    linkLocal[family].flatMap((range) => [
+      // Some clouds put their resolver at the same address as their metadata: without it no app could look up a name.
+      ...['udp', 'tcp'].map((protocol) => ['-i', name, '-d', range, '-p', protocol, '--dport', '53', '-j', 'RETURN']),
+      ['-i', name, '-d', range, ...refuse[family]],
+    ]),
+  );
   return {
     chains: { [inputChain]: input, [forwardChain]: forward },
     entries: [

@@ -9,6 +9,7 @@ import { listContainers } from '../docker/containers.ts';
 import { createNetwork, findNetworkSubnet, removeNetwork } from '../docker/networks.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
 import { labels } from '../labels.ts';
+import { withTimeout } from '../wait.ts';
 import { candidates, formatRange, gatewayOf, isOverlapping, parsePool, parseRoutes, pickAddresses, type Range } from './subnet.ts';
 
 /** Bridges of app networks begin with this, so that firewall rules match them all. */
@@ -22,7 +23,7 @@ export interface Lease extends Disposable {
 
 export interface AppNetworks {
   /** Makes the app's network if there is none and claims `count` addresses on it. */
-  join(app: string, count: number): Promise<Lease>;
+  join(app: string, count: number, signal: AbortSignal): Promise<Lease>;
   /** Removes the app's network unless containers or leases are on it. */
   removeIfEmpty(app: string): Promise<void>;
 }
@@ -38,6 +39,7 @@ export interface AppNetworkParts {
 
 /** More refusals of the engine than this for one network mean that something else is wrong. */
 const maxRefusals = 64;
+const joinTimeoutMs = 30_000;
 
 interface AppState {
   /** Addresses in the order they were handed out, oldest first. */
@@ -83,10 +85,27 @@ export function createAppNetworks(parts: AppNetworkParts): AppNetworks {
     return turn;
   };
 
+  const removeInTurn = (app: string) => inTurn(app, () => removeIfEmpty(app));
+
   return {
-    join: (app, count) => inTurn(app, () => join(app, count)),
-    removeIfEmpty: (app) => inTurn(app, () => removeIfEmpty(app)),
+    join: async (app, count, signal) => {
+      const lease = inTurn(app, () => join(app, count));
+      try {
+        return await withTimeout(joinTimeoutMs, `the Docker Engine did not make the network of ${app} in time`, () => lease, signal);
+      } catch (error) {
+        void giveBack(lease, () => removeInTurn(app));
+        throw error;
+      }
+    },
+    removeIfEmpty: removeInTurn,
   };
+}
+
+/** What comes too late is given back; a network that stays empty goes with the app's next container. */
+async function giveBack(lease: Promise<Lease>, removeIfEmpty: () => Promise<void>): Promise<void> {
+  const late = await lease.catch(() => undefined);
+  late?.[Symbol.dispose]();
+  if (late) await removeIfEmpty().catch(() => undefined);
 }
 
 /** Name of an app's network in the engine. */

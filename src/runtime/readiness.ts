@@ -43,8 +43,8 @@ export interface ReadinessRequest {
   readonly target: ProbeTarget;
   readonly timeoutMs: number;
   readonly timings: ReadinessTimings;
-  /** Ports that the instance listens on; `undefined` when that cannot be told. */
-  listeners(): Promise<readonly Listener[] | undefined>;
+  /** Ports that the instance listens on, as far as that can be told. */
+  listeners(): Promise<readonly Listener[]>;
   readonly signal: AbortSignal;
 }
 
@@ -70,7 +70,7 @@ export async function untilReady(request: ReadinessRequest): Promise<void> {
     if (answer === 'ready') return;
     if (elapsed() >= lookAt || elapsed() >= timeoutMs) {
       lookAt = elapsed() + listenersEveryMs;
-      const placement = diagnose((await request.listeners()) ?? [], target.port);
+      const placement = diagnose(await request.listeners(), target.port);
       if (placement?.problem !== misplaced?.problem) misplaced = placement && { problem: placement.problem, sinceMs: elapsed() };
       const patienceMs = placement?.isLoopback ? timings.loopbackMs : timings.wrongPortMs;
       if (placement && misplaced && (elapsed() - misplaced.sinceMs >= patienceMs || elapsed() >= timeoutMs)) throw misplacedError(request.name, placement);

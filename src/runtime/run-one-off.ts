@@ -29,7 +29,7 @@ export async function runOneOff(request: OneOffRequest, parts: RuntimeParts): Pr
   if (request.argv.length === 0) throw new ForgeError('invalid', 'no command to run', { hint: 'forge run <app> <command…>' });
   const id = randomBytes(4).toString('hex');
   const containerName = `${release.app}.${oneOffType}.${id}`;
-  using lease = await parts.networks.join(release.app, 1);
+  using lease = await parts.networks.join(release.app, 1, signal);
   try {
     const containerId = await createContainer(parts.docker, specOf(request, { id, containerName, network: lease.network, address: lease.addresses[0] ?? '' }, parts));
     return await runCreated(containerId, request, parts);

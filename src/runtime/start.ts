@@ -7,7 +7,8 @@ import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
 import { delay, untilAborted, withTimeout } from '../wait.ts';
 import { instanceSpec } from './container-spec.ts';
-import { exitFailure, findListeners, withLastLines } from './failure.ts';
+import { exitFailure, withLastLines } from './failure.ts';
+import { findListeners } from './find-listeners.ts';
 import type { Lease } from './network.ts';
 import type { RuntimeParts } from './parts.ts';
 import { untilReady } from './readiness.ts';
@@ -44,7 +45,7 @@ export async function startRelease(request: StartRequest, parts: RuntimeParts): 
   const running: Promise<Instance>[] = [];
   const image = inspectImage(parts.docker, release.image.reference);
   image.catch(() => undefined);
-  using lease = await parts.networks.join(release.app, places.length);
+  using lease = await parts.networks.join(release.app, places.length, signal);
   try {
     const imageEntrypoint = (await image).entrypoint;
     running.push(...starts.map((start, index) => startOne({ start, request, lease, index, imageEntrypoint }, parts)));
@@ -129,7 +130,7 @@ async function oneReady(instance: Instance, { release, signal, report }: StartRe
       target: { address: instance.address, port, path: readiness.path, host: `${release.app}.${config.domain}` },
       timeoutMs: readiness.timeoutMs,
       timings,
-      listeners: () => findListeners(docker, instance.containerId),
+      listeners: () => findListeners(docker, instance, signal),
       signal,
     });
   } catch (error) {
