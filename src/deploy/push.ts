@@ -77,6 +77,7 @@ export function createPushes(parts: PushParts): Pushes {
       const status = await receive({ io, repositoryPath, signal: push.left.signal, secret }, parts);
       exited.resolve(status);
       await push.settled;
+      parts.repositories.compact(app).catch((error: unknown) => parts.log.warn({ err: error, app }, 'a repository was not compacted'));
       return status;
     } finally {
       exited.resolve(128);

@@ -35,6 +35,8 @@ const receiveSettings = ({ hooksPath, maxPackBytes }: ReceivePackArgs): readonly
   'receive.denyNonFastForwards=false',
   'receive.autogc=false',
   'receive.shallowUpdate=true',
+  // A pack stays the pack that came: half the work for a large push, fewer files for a small one. `compact` joins them.
+  'receive.unpackLimit=1',
   'receive.advertisePushOptions=false',
   `receive.maxInputSize=${maxPackBytes}`,
   // Whoever clones an app gets what others pushed. The three exceptions are harmless and common in old histories.
@@ -79,6 +81,9 @@ export const repositoryArgs = (repositoryPath: string, ...words: readonly string
   `--git-dir=${repositoryPath}`,
   ...words,
 ];
+
+/** Joins packs so that each is at least twice the size of the next; unreachable objects stay. */
+export const compactArgs = (path: string): readonly string[] => repositoryArgs(path, '-c', 'pack.threads=1', 'repack', '-d', '-q', '--geometric=2');
 
 /** The whole environment of git: nothing of the machine's or a person's configuration is read. */
 export const gitEnvironment = (nodeFolder: string): Readonly<Record<string, string>> => ({

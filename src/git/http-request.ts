@@ -64,15 +64,15 @@ export function parseBasicAuth(header: string | undefined): { readonly username:
   return colon === -1 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** The body as git wants it. A body that cannot be unpacked, or grows beyond all use, breaks off with `invalid`. */
+/** The body as git wants it. A body that cannot be unpacked, or grows beyond all use, breaks off with an error. */
 export function bodyOf(request: IncomingMessage): Readable {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding === 'identity') return request;
   if (encoding !== 'gzip' && encoding !== 'x-gzip') throw new ForgeError('invalid', `a body in ${JSON.stringify(encoding)} is not taken, only gzip`);
   const gunzip = createGunzip();
   const limited = limit(maxInflatedBytes);
-  pipeline(request, gunzip, (error) => error && limited.destroy(new ForgeError('invalid', 'the body is not gzip, though its header says so', { cause: error })));
-  pipeline(gunzip, limited, () => undefined);
+  // Its error comes out at the end of the line, where the reader listens.
+  pipeline(request, gunzip, limited, () => undefined);
   return limited;
 }
 

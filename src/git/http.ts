@@ -60,7 +60,7 @@ async function serve({ git, actor, request, response }: Exchange, parts: GitHttp
   const gitProtocol = headerOf(request, 'git-protocol');
   const stdin = bodyOf(request);
   let broken: Error | undefined;
-  stdin.on('error', (error) => (broken = error));
+  stdin.on('error', (error) => (broken = isForgeError(error) ? error : new ForgeError('invalid', `the body cannot be read: ${error.message}`, { cause: error })));
   const kind = mode === 'advertise' ? 'advertisement' : 'result';
   // Version 2 of the protocol does without the line that names the service.
   const preamble = mode === 'advertise' && !(service === 'upload-pack' && gitProtocol === 'version=2') ? serviceLine(service) : '';

@@ -5,13 +5,14 @@ import { ForgeError } from '../errors.ts';
 import { parseAppName, parseBranch } from '../names.ts';
 import { runProcess } from '../run-process.ts';
 import { delay } from '../wait.ts';
-import { gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
+import { compactArgs, gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
 
 /** With these, `git archive` writes the blobs' own bytes: no filters, no conversions, nothing left out. */
 const attributes = '* -export-ignore -export-subst -ident -text -eol -filter -working-tree-encoding\n';
 /** A lock this young may belong to a git that an earlier forge started and that is about to end. */
 const youngLockMs = 2_000;
 const unusedName = '.empty';
+const compactTimeoutMs = 600_000;
 
 export interface Repositories {
   readonly hooksPath: string;
@@ -32,6 +33,8 @@ export interface Repositories {
   headBranch(app: string): Promise<string | undefined>;
   setHeadBranch(app: string, branch: string): Promise<void>;
   remove(app: string): Promise<void>;
+  /** Joins the packs of many pushes into few; safe beside pushes and fetches. Does nothing while there are fewer than `fromPacks` (50). */
+  compact(app: string, fromPacks?: number): Promise<void>;
   /** Removes what git processes that were killed left behind: quarantined objects and locks. Called before the first push. */
   cleanQuarantines(): Promise<void>;
 }
@@ -45,6 +48,7 @@ export interface RepositoriesOptions {
 
 export function createRepositories({ directory, hooksPath, nodePath }: RepositoriesOptions): Repositories {
   const environment = gitEnvironment(dirname(nodePath));
+  const compacting = new Set<string>();
   const creations = new Map<string, Promise<string>>();
   const pathOf = (app: string): string => join(directory, `${parseAppName(app)}.git`);
   const git = async (args: readonly string[]) => await runProcess('git', args, { env: environment, maxBytes: 64 * 1024 * 1024 });
@@ -81,6 +85,13 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
       const doomed = join(directory, `.removed-${app}-${process.pid}-${Date.now()}`);
       await rename(pathOf(app), doomed).catch(ignoreAbsent);
       await rm(doomed, { recursive: true, force: true });
+    },
+    compact: async (app, fromPacks = 50) => {
+      const packs = (await list(join(pathOf(app), 'objects', 'pack'))).filter((name) => name.endsWith('.pack'));
+      if (packs.length < fromPacks || compacting.has(app)) return;
+      compacting.add(app);
+      const { exitCode, stderr } = await runProcess('git', compactArgs(pathOf(app)), { env: environment, timeoutMs: compactTimeoutMs }).finally(() => compacting.delete(app));
+      if (exitCode !== 0) throw new ForgeError('failed', `could not compact the repository of ${app}: ${stderr.trim()}`);
     },
     cleanQuarantines: async () => await cleanAll(directory),
   };

@@ -54,7 +54,12 @@ function checkOldId({ ref, oldId }: RefUpdate, { refs }: PushedObjects): Refusal
 function checkObject({ ref, newId }: RefUpdate, { types }: PushedObjects): Refusal | undefined {
   if (isZero(newId)) return undefined;
   const type = types.get(newId);
-  if (type === undefined) return { message: `object ${newId} of ${ref} is missing` };
+  if (type === undefined) {
+    return {
+      message: `${newId.slice(0, 12)} for ${ref} is missing here: an earlier push came from a shallow clone and left its history out`,
+      hint: 'push a new commit on top of the one that is live, for example with git revert',
+    };
+  }
   if (!ref.startsWith(branchPrefix) || type === 'commit') return undefined;
   const hint = type === 'tag' ? `push the commit it names: git push <remote> <tag>^{commit}:${ref}` : 'push a commit';
   return { message: `a branch holds a commit, and ${newId.slice(0, 12)} for ${ref.slice(branchPrefix.length)} is a ${type}`, hint };

@@ -115,13 +115,25 @@ describe.each(['ssh', 'http'] as const)('a push over %s', (transport) => {
     await expect.poll(() => stored('hello', 'refs/heads/main')).toBe(await head(folder));
   });
 
-  it('takes a shallow push and a forced one', async () => {
+  it('takes shallow pushes, and pushes on top of them', async () => {
     const folder = await world.workspace('w');
-    await world.commit(folder, { 'b.txt': 'b' });
-    await world.git(world.folder, 'clone', '-q', '--depth=1', `file://${folder}`, 'shallow');
-    const shallow = join(world.folder, 'shallow');
-    expect(await world.git(shallow, 'push', url('hello'), 'main')).toMatchObject({ status: 0 });
+    for (const name of ['one', 'two']) {
+      // Each leaves commits out that forge never gets.
+      await world.commit(folder, { 'b.txt': name });
+      await world.commit(folder, { 'c.txt': name });
+      await world.git(world.folder, 'clone', '-q', '--depth=1', `file://${folder}`, name);
+      // A shallow clone does not know the commit that serves, so git asks for force, as every CI does.
+      expect(await world.git(join(world.folder, name), 'push', '--force', url('hello'), 'main')).toMatchObject({ status: 0 });
+      expect(await stored('hello', 'refs/heads/main')).toBe(await head(folder));
+    }
+    await world.commit(folder, { 'd.txt': 'd' });
+    expect(await world.git(folder, 'push', url('hello'), 'main')).toMatchObject({ status: 0 });
     expect(await stored('hello', 'refs/heads/main')).toBe(await head(folder));
+  });
+
+  it('takes a forced push', async () => {
+    const folder = await world.workspace('w');
+    await world.git(folder, 'push', url('hello'), 'main');
     await world.git(folder, 'commit', '--amend', '-qm', 'another');
     expect((await world.git(folder, 'push', url('hello'), 'main')).status).toBe(1);
     expect((await world.git(folder, 'push', '--force', url('hello'), 'main')).status).toBe(0);
@@ -180,6 +192,17 @@ describe('a push', () => {
     expect((await world.git(folder, 'push', world.sshUrl('two'), 'main:a', 'main:main')).status).toBe(0);
     expect(await world.repositories.headBranch('two')).toBe('main');
     expect(await stored('two', 'refs/heads/a')).toBe(await head(folder));
+  });
+
+  it('whose ref git cannot move after the yes is not confirmed', async () => {
+    const folder = await world.workspace('w');
+    world.deploy = async (request) => {
+      await drain(request);
+      await writeFile(join(world.repositories.pathOf('hello'), 'refs/heads/main.lock'), '');
+    };
+    const pushed = await world.git(folder, 'push', world.sshUrl('hello'), 'main');
+    expect(pushed.output).toContain('[remote rejected] main -> main (failed to update ref)');
+    expect(world.outcomes).toEqual([expect.objectContaining({ code: 'failed', message: expect.stringContaining('git did not move main of hello') as string })]);
   });
 
   it('that another one overtook while it waited is rejected, nothing built', async () => {

@@ -33,7 +33,9 @@ export interface GitWorld {
   readonly apps: Set<string>;
   readonly socketPath: string;
   readonly httpPort: number;
-  /** Environment of every hook that came, by its secret. */
+  /** How every deploy ended: `succeeded`, or its error. */
+  readonly outcomes: unknown[];
+  /** Secrets of the hooks that came. */
   readonly secrets: string[];
   /** What a deploy does between its source and its swap; replaced by tests. */
   deploy: (request: DeployRequest) => Promise<void>;
@@ -53,6 +55,7 @@ export async function createGitWorld(): Promise<GitWorld> {
   const log = createLog('silent', 'test');
   const apps = new Set(['hers']);
   const secrets: string[] = [];
+  const outcomes: unknown[] = [];
   const repositories = createRepositories({ directory: join(folder, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
   const socketPath = join(folder, 'admin.sock');
   const authorize = (actor: Actor, app: string): void => {
@@ -66,10 +69,16 @@ export async function createGitWorld(): Promise<GitWorld> {
     authorize,
     ensureApp: (_actor, app) => void apps.add(app),
     deploy: async (request) => {
-      await request.verify();
-      await world.deploy(request);
-      await request.confirm();
-      return {} as Release;
+      try {
+        await request.verify();
+        await world.deploy(request);
+        await request.confirm();
+        outcomes.push('succeeded');
+        return {} as Release;
+      } catch (error) {
+        outcomes.push(error);
+        throw error;
+      }
     },
     log,
   });
@@ -128,7 +137,7 @@ export async function createGitWorld(): Promise<GitWorld> {
   };
 
   const world: GitWorld = {
-    folder, repositories, apps, socketPath, httpPort, secrets, git, commit,
+    folder, repositories, apps, socketPath, httpPort, secrets, outcomes, git, commit,
     deploy: async (request) => void (await drain(request)),
     sshUrl: (app) => `ssh://forge@host/${app}`,
     httpUrl: (app, token = 'alice-token') => `http://x:${token}@127.0.0.1:${httpPort}/${app}.git`,
