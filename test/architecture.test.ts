@@ -20,8 +20,7 @@ const mayImport: Record<string, readonly string[]> = {
   operations: ['deploy', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],
   api: ['operations', 'git', 'control'],
-  cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'supervise'],
-  supervise: [],
+  cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
   control: [],
 };
 

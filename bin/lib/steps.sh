@@ -136,7 +136,7 @@ with_settings() { (set -a && . "$etc/forge.env" && set +a && "$@"); }
 
 start_services() {
   say 'Starting forge'
-  with_settings "$forge" firewall >>"$log_file" 2>&1 || body "warning: the firewall could not be set (see $log_file): containers may reach services of this machine"
+  with_settings "$forge" firewall apply >>"$log_file" 2>&1 || body "warning: the firewall could not be set (see $log_file): containers may reach services of this machine"
   # The proxy is restarted only when its own code or settings changed: a restart of the rest loses no request.
   local proxy_generation
   proxy_generation=$( (cd "$opt/current/dist" && find proxy -name '*.js' -print0 | sort -z | xargs -0 sha256sum; cat "$etc/forge.env") | sha256sum | cut -c1-12)
@@ -175,7 +175,7 @@ start_supervised() { # proxy generation
 
 wait_until_serving() {
   local tries=0
-  until "$forge" version --server >/dev/null 2>&1 && curl -fs -o /dev/null --max-time 2 -H "Host: forge.$domain" "http://127.0.0.1:$http_port/healthz"; do
+  until "$forge" apps:list >/dev/null 2>&1 && curl -fs -o /dev/null --max-time 2 -H "Host: forge.$domain" "http://127.0.0.1:$http_port/healthz"; do
     tries=$((tries + 1))
     if [ $tries -ge 150 ]; then
       local where="$log_dir/serve.log and $log_dir/proxy.log"

@@ -59,5 +59,5 @@ purge_forge() {
 
 remove_firewall() {
   [ -x "$opt/current/bin/forge" ] || return 0
-  "$opt/current/bin/forge" firewall --remove >>"$log_file" 2>&1 || true
+  "$opt/current/bin/forge" firewall remove >>"$log_file" 2>&1 || true
 }

@@ -52,6 +52,30 @@ export const localCommands: readonly LocalCommand[] = [
     run: async (rest, context) => (await import('./machine-commands.ts')).builderCreate(rest, context),
   },
   {
+    words: ['supervise'],
+    usage: 'supervise FILE',
+    summary: 'Keep the programs of a plan running where no systemd does (bin/install)',
+    run: async (rest, context) => (await import('./install-commands.ts')).supervise(rest, context),
+  },
+  {
+    words: ['supervise-plan'],
+    usage: 'supervise-plan --daemon-user U --proxy-user U --log-dir DIR --program PATH --proxy-generation G --serve-generation G',
+    summary: 'Print the plan that forge supervise reads (bin/install)',
+    run: async (rest, context) => (await import('./install-commands.ts')).printSupervisePlan(rest, context),
+  },
+  {
+    words: ['systemd-unit'],
+    usage: 'systemd-unit forge|forge-proxy|forge-firewall --data DIR --proxy-dir DIR --door-dir DIR --cache-dir DIR',
+    summary: 'Print a unit of systemd (bin/install)',
+    run: async (rest, context) => (await import('./install-commands.ts')).printSystemdUnit(rest, context),
+  },
+  {
+    words: ['sshd-config'],
+    usage: 'sshd-config --login-user U --keys-user U --keys-file FILE',
+    summary: 'Print the drop-in that makes the machine’s OpenSSH a door (bin/install)',
+    run: async (rest, context) => (await import('./install-commands.ts')).printSshdConfig(rest, context),
+  },
+  {
     words: ['config', 'docs'],
     usage: 'config docs',
     summary: 'Print every setting of forge as Markdown',

@@ -7,13 +7,15 @@ import { pipeline } from 'node:stream/promises';
 import ignore from 'ignore';
 import type { Ignore } from 'ignore';
 import { pack } from 'tar-stream';
-import type { Header, Pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { ForgeError } from '../errors.ts';
 
 /** Git's own folder, and the data directory of a forge that runs here. */
 const neverPacked = new Set(['.git', '.forge']);
 /** What builds need although a .dockerignore may name it: `docker build` sends these too. */
 const alwaysPacked = new Set(['Dockerfile', '.dockerignore', 'Procfile', 'app.json', 'project.toml']);
+
+type Header = Parameters<Pack['entry']>[0];
 
 /** Ignore rules, and the folder they count from: '' or `a/b/`. */
 interface Rules {

@@ -110,7 +110,7 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'Type=oneshot',
     'RemainAfterExit=yes',
     'EnvironmentFile=/etc/forge/forge.env',
-    `ExecStart=${program} firewall`,
+    `ExecStart=${program} firewall apply`,
     '',
     '[Install]',
     'WantedBy=multi-user.target docker.service',

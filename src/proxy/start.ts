@@ -13,6 +13,8 @@ try {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  // Whoever started this holds the other end of stdin; a proxy that nobody can stop any more ends by itself.
+  process.stdin.once('end', stop).once('error', stop).resume();
   process.stdout.write(`${JSON.stringify(proxy.addresses)}\n`);
 } catch (error) {
   process.stderr.write(`${isForgeError(error) ? [error.message, error.hint].filter(Boolean).join('\n') : String((error as Error).stack)}\n`);
