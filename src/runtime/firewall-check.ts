@@ -69,7 +69,7 @@ function problemOf(reachesHost: boolean, reachesLinkLocal: boolean): string | un
     ...(reachesHost ? ['whatever this machine listens on (any port at 0.0.0.0)'] : []),
     ...(reachesLinkLocal ? ['169.254.169.254, where clouds keep credentials'] : []),
   ];
-  return open.length === 0 ? undefined : `apps can reach ${open.join(' and ')}: run sudo forge firewall`;
+  return open.length === 0 ? undefined : `apps can reach ${open.join(' and ')}: run sudo forge firewall apply`;
 }
 
 /** A port of forge's own at 0.0.0.0, so that the test does not depend on what else listens. */

@@ -109,6 +109,6 @@ const run = (command: string, args: readonly string[], signal: AbortSignal, inpu
 async function demand({ exitCode, stderr }: ProcessResult, { command }: Tool): Promise<void> {
   if (exitCode === 0) return;
   throw new ForgeError('failed', `${command} failed: ${stderr.trim() || `status ${exitCode}`}`, {
-    hint: /permission|root/i.test(stderr) ? 'the firewall needs root: sudo forge firewall' : 'containers can reach services of this machine until it works',
+    hint: /permission|root/i.test(stderr) ? 'the firewall needs root: sudo forge firewall apply' : 'containers can reach services of this machine until it works',
   });
 }
