@@ -1,12 +1,10 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runSession } from '../../src/control/client.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { createReport } from '../../src/report.ts';
-import { createGitWorld, drain, zeroId, type GitWorld } from '../git/git-world.ts';
+import { createGitWorld, drain, type GitWorld } from '../git/git-world.ts';
 
 let world: GitWorld;
 beforeEach(async () => {
@@ -179,112 +177,6 @@ describe.each(['ssh', 'http'] as const)('a push over %s', (transport) => {
       expect(pushed.status, refspec).toBe(1);
     }
     expect(await stored('hello', 'refs/heads/main')).toBe(before);
-    expect((await readdir('/tmp')).includes('forge-pwned')).toBe(false);
-  });
-});
-
-describe('a push', () => {
-  it('of several branches to a new app takes main, or asks for one', async () => {
-    const folder = await world.workspace('w');
-    const asked = await world.git(folder, 'push', world.sshUrl('one'), 'main:a', 'main:b');
-    expect(asked.output).toContain('the first push of one says which branch deploys');
-    expect(asked.status).toBe(1);
-    expect((await world.git(folder, 'push', world.sshUrl('two'), 'main:a', 'main:main')).status).toBe(0);
-    expect(await world.repositories.headBranch('two')).toBe('main');
-    expect(await stored('two', 'refs/heads/a')).toBe(await head(folder));
-  });
-
-  it('whose ref git cannot move after the yes is not confirmed', async () => {
-    const folder = await world.workspace('w');
-    world.deploy = async (request) => {
-      await drain(request);
-      await writeFile(join(world.repositories.pathOf('hello'), 'refs/heads/main.lock'), '');
-    };
-    const pushed = await world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    expect(pushed.output).toContain('[remote rejected] main -> main (failed to update ref)');
-    expect(world.outcomes).toEqual([expect.objectContaining({ code: 'failed', message: expect.stringContaining('git did not move main of hello') as string })]);
-  });
-
-  it('that another one overtook while it waited is rejected, nothing built', async () => {
-    const folder = await world.workspace('w');
-    await world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    await world.git(folder, 'checkout', '-qb', 'other');
-    await world.commit(folder, { 'x.txt': 'x' });
-    await world.git(folder, 'checkout', '-q', 'main');
-    const commit = await world.commit(folder, { 'y.txt': 'y' });
-    // Both have asked git for the refs before either moves one.
-    const turns = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const arrived: string[] = [];
-    world.deploy = async (request) => {
-      await drain(request);
-      arrived.push(request.origin.kind);
-      await turns[0]?.promise;
-    };
-    const first = world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    await expect.poll(() => arrived.length).toBe(1);
-    const built = world.deploy;
-    const second = world.git(folder, 'push', world.sshUrl('hello'), 'other:main');
-    await expect.poll(() => arrived.length).toBe(2);
-    world.deploy = built;
-    turns[0]?.resolve();
-    const results = await Promise.all([first, second]);
-    expect(results.map(({ status }) => status).sort()).toEqual([0, 1]);
-    const live = await stored('hello', 'refs/heads/main');
-    expect([commit, await head(folder, 'other')]).toContain(live);
-    expect(results[live === commit ? 0 : 1]?.status).toBe(0);
-  });
-
-  it('with a submodule or with a name that is none is refused with the reason', async () => {
-    const folder = await world.workspace('w');
-    await world.git(folder, 'update-index', '--add', '--cacheinfo', `160000,${await head(folder)},vendor/lib`);
-    await world.git(folder, 'commit', '-qm', 'submodule');
-    world.deploy = async (request) => {
-      try {
-        await drain(request);
-      } catch (error) {
-        failDeploy(request.output, error as ForgeError);
-      }
-    };
-    const pushed = await world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    expect(pushed.output).toContain('submodules are not supported: vendor/lib');
-    for (const name of ['Hello', 'a'.repeat(31), '..', 'forge', 'x$(id)', 'x;id']) {
-      const refused = await world.git(folder, 'push', world.sshUrl(name), 'main');
-      expect(refused.output).toContain('is not a valid app name');
-      expect(refused.status).toBe(128);
-    }
-    expect(await readdir(join(world.folder, 'repos'))).toEqual(['hello.git']);
-  });
-
-  it('is refused when forge does not answer its hook', async () => {
-    const folder = await world.workspace('w');
-    const path = await world.repositories.ensure('hello');
-    const pushed = await world.git(folder, '-c', `core.hooksPath=${world.repositories.hooksPath}`, 'push', path, 'main');
-    expect(pushed.status).toBe(0);
-    await world.git(path, 'config', 'core.hooksPath', world.repositories.hooksPath);
-    await world.commit(folder, { 'b.txt': 'b' });
-    const refused = await world.git(folder, 'push', path, 'main');
-    expect(refused.output).toMatch(/takes pushes only through forge|forge's hook could not run/);
-    expect(refused.status).toBe(1);
-  });
-
-  it('cannot be spoken for by a forged or a used secret', async () => {
-    const folder = await world.workspace('w');
-    await world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    const updates = [{ oldId: zeroId, newId: await head(folder), ref: 'refs/heads/main' }];
-    for (const secret of ['', 'guessed', world.secrets[0] as string]) {
-      const stderr = new PassThrough();
-      const status = await runSession({ socketPath: world.socketPath, hello: { kind: 'hook', secret, updates }, stdin: undefined, stdout: new PassThrough(), stderr });
-      expect(status).toBe(1);
-      expect(String(stderr.read())).toContain('forge does not know this push');
-    }
-  });
-
-  it('cannot change the repository’s configuration or reach hooks of its own', async () => {
-    const folder = await world.workspace('w', { 'hooks/pre-receive': '#!/bin/sh\ntouch /tmp/forge-pwned', config: '[core]\n\thooksPath = hooks\n', '.gitattributes': '* filter=evil\n' });
-    await writeFile(join(folder, '.git', 'info', 'attributes'), '');
-    expect((await world.git(folder, 'push', '-o', 'x=y', world.sshUrl('hello'), 'main')).status).not.toBe(0);
-    expect((await world.git(folder, 'push', world.sshUrl('hello'), 'main')).status).toBe(0);
-    expect(await readdir(world.repositories.pathOf('hello'))).not.toContain('hooks');
     expect((await readdir('/tmp')).includes('forge-pwned')).toBe(false);
   });
 });

@@ -37,6 +37,8 @@ export interface GitWorld {
   readonly outcomes: unknown[];
   /** Secrets of the hooks that came. */
   readonly secrets: string[];
+  /** Resolves when a deploy may begin, as the queue does. */
+  turn: () => Promise<void>;
   /** What a deploy does between its source and its swap; replaced by tests. */
   deploy: (request: DeployRequest) => Promise<void>;
   sshUrl(app: string): string;
@@ -70,6 +72,7 @@ export async function createGitWorld(): Promise<GitWorld> {
     ensureApp: (_actor, app) => void apps.add(app),
     deploy: async (request) => {
       try {
+        await world.turn();
         await request.verify();
         await world.deploy(request);
         await request.confirm();
@@ -138,6 +141,7 @@ export async function createGitWorld(): Promise<GitWorld> {
 
   const world: GitWorld = {
     folder, repositories, apps, socketPath, httpPort, secrets, outcomes, git, commit,
+    turn: () => Promise.resolve(),
     deploy: async (request) => void (await drain(request)),
     sshUrl: (app) => `ssh://forge@host/${app}`,
     httpUrl: (app, token = 'alice-token') => `http://x:${token}@127.0.0.1:${httpPort}/${app}.git`,
