@@ -53,7 +53,7 @@ export async function runServe({ config, json, stdout }: RunOptions): Promise<nu
 
 /** The child is wrapped because it is a promise of its end, which `await` would wait for. */
 async function startProxy(config: Config): Promise<{ readonly child: StartedProcess }> {
-  const child = startProcess(process.execPath, [proxyEntry, JSON.stringify(proxyOptions(config))], { env: { PATH: '/usr/bin:/bin' } });
+  const child = startProcess(process.execPath, [proxyEntry, JSON.stringify(proxyOptions(config)), 'until-stdin-ends'], { env: { PATH: '/usr/bin:/bin' } });
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => {
     errors.push(chunk);

@@ -1,5 +1,5 @@
 /**
- * Entry of the proxy as a child process: `node start.js '<ProxyOptions as JSON>'`. Prints one line of JSON with its
+ * Entry of the proxy as a child process: `node start.js '<ProxyOptions as JSON>' [until-stdin-ends]`. Prints one line of JSON with its
  * addresses once it serves; ends on SIGTERM or SIGINT when what is in flight has ended.
  */
 import { exitStatusOf, isForgeError } from '../errors.ts';
@@ -13,8 +13,8 @@ try {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  // Whoever started this holds the other end of stdin; a proxy that nobody can stop any more ends by itself.
-  process.stdin.once('end', stop).once('error', stop).resume();
+  // `forge up` holds the other end of stdin: when it is killed, its proxy frees the ports by itself.
+  if (process.argv[3] === 'until-stdin-ends') process.stdin.once('end', stop).once('error', stop).resume();
   process.stdout.write(`${JSON.stringify(proxy.addresses)}\n`);
 } catch (error) {
   process.stderr.write(`${isForgeError(error) ? [error.message, error.hint].filter(Boolean).join('\n') : String((error as Error).stack)}\n`);
