@@ -3,48 +3,34 @@
  * Connects that person with forge and nothing more: it decides nothing, and knows of no other key than sshd's. Imports
  * only Node's builtins and the control client, because it is started for every command.
  */
-import { fstatSync } from 'node:fs';
-import { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
 import { runSession } from '../control/client.ts';
 import type { Terminal } from '../domain.ts';
 import { exitStatusOf, ForgeError, isForgeError } from '../errors.ts';
 import { every } from '../wait.ts';
 
-const parentCheckMs = 500;
-
-const stderrFd = 2;
+const parentCheckMs = 250;
 
 process.exit(await relay());
 
 async function relay(): Promise<number> {
   const gone = new AbortController();
-  const stderr = openStderr(() => gone.abort(new ForgeError('canceled', 'the client disconnected')));
   using _watch = watchParent(() => gone.abort(new ForgeError('canceled', 'the client disconnected')));
   try {
     const [socketPath, keyFingerprint, ...rest] = process.argv.slice(2);
     if (socketPath === undefined || keyFingerprint === undefined || rest.length > 0) throw new ForgeError('invalid', 'usage: relay SOCKET FINGERPRINT');
     const { SSH_ORIGINAL_COMMAND: command = '', GIT_PROTOCOL: gitProtocol } = process.env;
     const hello = { kind: 'door', keyFingerprint, command, ...(gitProtocol === undefined ? {} : { gitProtocol }) } as const;
-    return await runSession({ socketPath, hello, stdin: process.stdin, stdout: process.stdout, stderr, terminal: openTerminal(), signal: gone.signal });
+    return await runSession({ socketPath, hello, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, terminal: openTerminal(), signal: gone.signal });
   } catch (error) {
-    await new Promise<void>((resolve) => stderr.write(explain(error), () => resolve()));
+    await new Promise<void>((resolve) => process.stderr.write(explain(error), () => resolve()));
     return exitStatusOf(error);
   }
 }
 
 /**
- * A client that leaves and one that only ends its input look the same on stdin. sshd's end of stderr closes in the first
- * case alone, so it is read too, where it is a socket.
+ * A client that leaves and one that only ends its input look the same on stdin, and a pipe tells of its lost reader only
+ * when written to. But sshd's process for this client ends with the connection, and we then have another parent.
  */
-function openStderr(onGone: () => void): Writable {
-  if (!fstatSync(stderrFd).isSocket()) return process.stderr;
-  const socket = new Socket({ fd: stderrFd, readable: true, writable: true, allowHalfOpen: true });
-  socket.on('end', onGone).on('error', onGone).resume();
-  return socket;
-}
-
-/** sshd's process for this client ends with the connection; we then have another parent. */
 function watchParent(onGone: () => void): Disposable {
   const parent = process.ppid;
   const check = async (): Promise<void> => {

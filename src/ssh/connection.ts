@@ -137,7 +137,10 @@ function hangUp(socket: Socket): void {
 function endIfIdle(session: OpenSession, now: number, limits: SshLimits): void {
   const { isRunning, at } = session.activity();
   const allowedMs = isRunning ? limits.sessionIdleMs : limits.idleMs;
-  if (now - at > allowedMs) session.cancel(new ForgeError('timeout', `nothing was sent or received for ${Math.round(allowedMs / 1000)} s`));
+  if (now - at <= allowedMs) return;
+  const reason = new ForgeError('timeout', `nothing was sent or received for ${Math.round(allowedMs / 1000)} s`);
+  if (isRunning) session.cancel(reason);
+  else session.lose(reason);
 }
 
 /** True when so many bytes went over the connection since its keys were last exchanged, by either side's wish. */

@@ -35,6 +35,8 @@ export interface OpenSession {
 /** What the client may ask before its command: a terminal and git's protocol version. ssh2 refuses what has no listener. */
 export function serveSession(session: Ssh2Session, options: ServeSession): OpenSession {
   const ended = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  let isRunning = false;
   const controller = new AbortController();
   let terminal: ResizableTerminal | undefined;
   let gitProtocol: string | undefined;
@@ -45,7 +47,8 @@ export function serveSession(session: Ssh2Session, options: ServeSession): OpenS
   const lose = (reason: ForgeError): void => {
     controller.abort(reason);
     streams?.lose(reason);
-    if (!streams) ended.resolve();
+    closed.resolve();
+    if (!isRunning) ended.resolve();
   };
   const start = (opened: ServerChannel | undefined, command: string): void => {
     if (!opened) return;
@@ -53,8 +56,12 @@ export function serveSession(session: Ssh2Session, options: ServeSession): OpenS
     channel = opened;
     streams = openChannelStreams({ channel, socket: options.socket, hasTerminal: terminal !== undefined, onActivity: () => (activeAt = Date.now()) });
     const { stdin, stdout, stderr } = streams;
-    const parts = { actor: options.actor, stdin, stdout, stderr, terminal, gitProtocol, signal: controller.signal };
-    void run(command, parts, streams).finally(ended.resolve);
+    isRunning = true;
+    void run(command, { actor: options.actor, stdin, stdout, stderr, terminal, gitProtocol, signal: controller.signal }, streams).finally(() => {
+      isRunning = false;
+      // The client answers the close, so it has the exit status by then.
+      void closed.promise.then(ended.resolve);
+    });
   };
   const run = async (command: string, parts: Parts, { finish }: ChannelStreams): Promise<void> => {
     await finish(await runCommand(command, parts, options).catch((error: unknown) => reportError(error, parts.stderr, options.log)));
@@ -73,9 +80,7 @@ export function serveSession(session: Ssh2Session, options: ServeSession): OpenS
     gitProtocol = val;
     accept?.();
   });
-  session.on('signal', (_accept, _reject, { name }) => {
-    if (endingSignals.has(name)) controller.abort(new ForgeError('canceled', `canceled by ${name}`));
-  });
+  session.on('signal', (_accept, _reject, { name }) => void (endingSignals.has(name) && controller.abort(new ForgeError('canceled', `canceled by ${name}`))));
   session.on('shell', (accept) => start(accept(), ''));
   session.on('exec', (accept, _reject, { command }) => start(accept(), command));
   session.on('close', () => lose(new ForgeError('canceled', 'the client closed the session')));
@@ -83,7 +88,7 @@ export function serveSession(session: Ssh2Session, options: ServeSession): OpenS
   return {
     ended: ended.promise,
     unreadBytes: () => channel?.readableLength ?? 0,
-    activity: () => ({ isRunning: streams !== undefined, at: activeAt }),
+    activity: () => ({ isRunning, at: activeAt }),
     cancel: (reason) => controller.abort(reason),
     lose,
   };
