@@ -38,6 +38,11 @@ export async function bindSocket(server: Server, path: string, mode: number): Pr
   }
 }
 
+/** Throws `conflict` when a live server answers at `path`: for what must not be touched while another forge works on it. */
+export async function refuseSecondServer(path: string): Promise<void> {
+  if (await answers(path)) throw alreadyRunning(path);
+}
+
 /** Takes the old socket file away first and asks it afterwards: two servers that start at once cannot remove each other's. */
 async function removeDead(path: string, aside: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
@@ -68,7 +73,7 @@ async function answers(path: string): Promise<boolean> {
   const socket = connect({ path });
   socket.on('connect', () => resolve(true));
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+    if (['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK'].includes(error.code ?? '')) resolve(false);
     else if (error.code === 'EAGAIN') resolve(true);
     else reject(error);
   });

@@ -1,6 +1,6 @@
 import { startProcess } from '../run-process.ts';
 import { protocolEnvironment, receivePackArgs, type GitMode } from './git-args.ts';
-import { connectService, type ServiceStreams } from './git-service.ts';
+import { connectStreams, type ServiceStreams } from './connect-streams.ts';
 
 export interface ReceivePack extends ServiceStreams {
   readonly repositoryPath: string;
@@ -18,5 +18,5 @@ export interface ReceivePack extends ServiceStreams {
  */
 export async function receivePack(options: ReceivePack): Promise<number> {
   const env = { ...options.env, ...protocolEnvironment(options.gitProtocol) };
-  return await connectService(startProcess('git', receivePackArgs(options), { env, detached: true }), options);
+  return await connectStreams(startProcess('git', receivePackArgs(options), { env, detached: true }), options);
 }

@@ -1,6 +1,6 @@
 import { startProcess } from '../run-process.ts';
 import { protocolEnvironment, uploadPackArgs, type GitMode } from './git-args.ts';
-import { connectService, type ServiceStreams } from './git-service.ts';
+import { connectStreams, type ServiceStreams } from './connect-streams.ts';
 
 export interface UploadPack extends ServiceStreams {
   readonly repositoryPath: string;
@@ -17,7 +17,7 @@ export async function uploadPack(options: UploadPack): Promise<number> {
   if (options.signal.aborted) kill();
   options.signal.addEventListener('abort', kill, { once: true });
   try {
-    return await connectService(child, options);
+    return await connectStreams(child, options);
   } finally {
     options.signal.removeEventListener('abort', kill);
   }

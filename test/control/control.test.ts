@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runSession, type ClientSession } from '../../src/control/client.ts';
 import { encodeJson, frameTypes } from '../../src/control/frames.ts';
 import { listenControl, type ControlConnection, type ControlServer, type ListenControl } from '../../src/control/server.ts';
+import { refuseSecondServer } from '../../src/control/socket-file.ts';
 import type { ForgeError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';
 
@@ -171,9 +172,11 @@ describe('a control socket', () => {
   it('replaces the file of a dead server, but refuses to start beside a live one', async () => {
     const dead = await listen((connection) => connection.exit(0));
     await expect(listen((connection) => connection.exit(1))).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('another forge is running') as string });
+    await expect(refuseSecondServer(socketPath)).rejects.toMatchObject({ code: 'conflict' });
     expect(await session().status).toBe(0);
     await rm(socketPath);
     await dead.close();
+    await refuseSecondServer(socketPath);
     await leaveSocketFile();
     await listen((connection) => connection.exit(4));
     expect(await session().status).toBe(4);

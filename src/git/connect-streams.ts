@@ -16,7 +16,7 @@ export interface ServiceStreams {
  * Runs to the end of the process; resolves to its exit status once all output is handed over. A client that leaves
  * never blocks or kills the process: stdin is closed and output discarded.
  */
-export async function connectService(child: StartedProcess, streams: ServiceStreams): Promise<number> {
+export async function connectStreams(child: StartedProcess, streams: ServiceStreams): Promise<number> {
   const { signal } = streams;
   const stopFeeding = feed(streams.stdin, child.stdin);
   const outputs = [hand(child.stdout, streams.stdout), hand(child.stderr, streams.stderr)];
