@@ -52,7 +52,7 @@ const list = defineOperation({
     };
   },
   print: ({ apps, isQuiet }, { services, style }) => {
-    if (isQuiet) return apps.map(({ name }) => name).join('\n');
+    if (isQuiet) return apps.length === 0 ? undefined : apps.map(({ name }) => name).join('\n');
     if (apps.length === 0) return 'No apps yet. Create one: forge apps:create NAME, or push to a name of your choice.';
     const now = services.store.now();
     const rows = apps.map(({ name, state, release, releasedAt, url }) => [

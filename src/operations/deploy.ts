@@ -40,7 +40,7 @@ const deploy = defineOperation({
     return { app, release: release.version, image: release.image.digest, url: services.deployer.urlOf(app) };
   },
   // The deployer's report has said it all.
-  print: () => '',
+  print: () => undefined,
 });
 
 export const deployOperations = [deploy];

@@ -94,7 +94,7 @@ const logs = defineOperation({
     }
     return isJson ? { deployment: id, log: Buffer.concat(kept).toString('utf8') } : undefined;
   },
-  print: () => '',
+  print: () => undefined,
 });
 
 const cancel = defineOperation({

@@ -38,7 +38,7 @@ const logs = defineOperation({
     if (count === 0 && !follow && !isJson) session.stderr.write(`No lines yet. forge apps:logs ${app} -f waits for them.\n`);
     return undefined;
   },
-  print: () => '',
+  print: () => undefined,
 });
 
 export const logOperations = [logs];

@@ -40,8 +40,8 @@ export interface Definition<Input extends z.ZodObject, Output> {
   /** What the audit keeps besides actor and app. Never secrets. */
   readonly audit?: (input: z.output<Input>) => Readonly<Record<string, unknown>>;
   readonly run: (input: z.output<Input>, context: Context) => Promise<Output>;
-  /** The output for people; ends without a line end. Empty: nothing is printed. */
-  readonly print: (output: Output, context: Context) => string;
+  /** The output for people; ends without a line end. `undefined`: nothing is printed. */
+  readonly print: (output: Output, context: Context) => string | undefined;
   /** Default 0. */
   readonly exitStatus?: (output: Output) => number;
 }

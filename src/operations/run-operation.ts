@@ -29,7 +29,7 @@ export async function runOperation(session: Session, services: Services): Promis
     const context: Context = { session, services, progress, isJson: parsed.isJson, style };
     const output = await perform(operation, parsed.input, context);
     const text = parsed.isJson ? printJson(output) : operation.print(output, context);
-    return await answer(session, text === '' ? '' : `${text}\n`, operation.exitStatus?.(output));
+    return await answer(session, text === undefined ? '' : `${text}\n`, operation.exitStatus?.(output));
   } catch (error) {
     return tell(error, { session, services, isJson });
   }
@@ -80,7 +80,7 @@ function targetOf(operation: Operation, input: Readonly<Record<string, unknown>>
   throw new ForgeError('not-found', `there is no deployment ${JSON.stringify(id.slice(0, 60))}`, { hint: 'forge deployments:list APP lists them' });
 }
 
-const printJson = (output: unknown): string => (output === undefined ? '' : JSON.stringify(output, undefined, 2));
+const printJson = (output: unknown): string | undefined => (output === undefined ? undefined : JSON.stringify(output, undefined, 2));
 
 async function answer(session: Session, text: string, status = 0): Promise<number> {
   await write(session.stdout, text, session.signal);

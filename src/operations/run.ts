@@ -22,7 +22,7 @@ const run = defineOperation({
   // Arguments may hold secrets; the program's name does not.
   audit: ({ command, env }) => ({ program: command[0], env: Object.keys(env) }),
   run: async ({ app, command, env }, { session, services }) => ({ status: await services.deployer.runOneOff({ app, argv: command, env, session }) }),
-  print: () => '',
+  print: () => undefined,
   exitStatus: ({ status }) => status,
 });
 

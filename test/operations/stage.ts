@@ -1,0 +1,170 @@
+/** A forge without doors and engine: the real store and operations, and a deployer that only keeps the books. */
+import { Readable, Writable } from 'node:stream';
+import { loadConfig } from '../../src/config.ts';
+import type { ChangeRequest } from '../../src/deploy/changes.ts';
+import type { Deployer, OneOffRequest } from '../../src/deploy/deployer.ts';
+import type { Actor, Instance, Release, Session, Terminal } from '../../src/domain.ts';
+import { ForgeError } from '../../src/errors.ts';
+import { operator } from '../../src/operations/actors.ts';
+import { runOperation } from '../../src/operations/run-operation.ts';
+import type { Services } from '../../src/operations/services.ts';
+import type { LogLine, ReadLogsOptions } from '../../src/runtime/logs/read-logs.ts';
+import { getConfig } from '../../src/store/app-config.ts';
+import { deleteApp, getApp, updateApp } from '../../src/store/apps.ts';
+import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
+import type { Store } from '../../src/store/store.ts';
+import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
+import { sampleRelease } from '../store/sample-release.ts';
+
+export interface Stage {
+  readonly store: Store;
+  readonly services: Services;
+  /** What the deployer was asked, in order. */
+  readonly asked: string[];
+  readonly oneOffs: OneOffRequest[];
+  readonly ended: string[];
+  readonly branches: Map<string, string>;
+  readonly logLines: LogLine[];
+  readonly logQueries: ReadLogsOptions[];
+  instances: readonly Instance[];
+  /** The next redeploy fails with this. */
+  failure: ForgeError | undefined;
+  /** A command line as the operator, unless somebody else asks. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Result>;
+  /** Runs and returns stdout; fails the test on any other status than 0. */
+  ok(...argv: string[]): Promise<string>;
+}
+
+export interface RunOptions {
+  readonly actor?: Actor;
+  readonly stdin?: string | Readable;
+  readonly terminal?: Terminal;
+  readonly signal?: AbortSignal;
+}
+
+export interface Result {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const clock = { now: new Date('2026-11-21T10:00:00Z') };
+
+export function openStage(): Stage {
+  const data = temporaryDirectory();
+  const store = openTestStore(data, clock);
+  const stage = {
+    store, asked: [] as string[], oneOffs: [] as OneOffRequest[], ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
+    logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], failure: undefined as ForgeError | undefined,
+  };
+  const services: Services = {
+    store,
+    config: loadConfig({ data, flags: {}, env: {} }),
+    version: '1.2.3',
+    deployer: bookkeeper(stage),
+    runtime: { findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
+    logs: {
+      read: async function* (_app, options) {
+        stage.logQueries.push(options);
+        yield* stage.logLines;
+        if (options.follow && !options.signal.aborted) await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }));
+      },
+    },
+    repositories: { headBranch: async (app) => stage.branches.get(app), setHeadBranch: async (app, branch) => void stage.branches.set(app, branch) },
+    log: silentLog,
+    endSessionsOf: (name) => void stage.ended.push(name),
+    keysChanged: async () => void stage.asked.push('keysChanged'),
+  };
+  const run = (argv: readonly string[], options: RunOptions = {}) => runSession(argv, options, services);
+  const ok = async (...argv: string[]) => {
+    const { status, stdout, stderr } = await run(argv);
+    if (status !== 0) throw new Error(`forge ${argv.join(' ')} ended with ${status}: ${stderr}`);
+    return stdout;
+  };
+  return Object.assign(stage, { services, run, ok });
+}
+
+async function runSession(argv: readonly string[], { actor = operator, stdin = '', terminal, signal }: RunOptions, services: Services): Promise<Result> {
+  const stdout = collect();
+  const stderr = collect();
+  const session: Session = {
+    actor,
+    argv,
+    stdin: typeof stdin === 'string' ? Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]) : stdin,
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    terminal,
+    gitProtocol: undefined,
+    signal: signal ?? new AbortController().signal,
+  };
+  const status = await runOperation(session, services);
+  return { status, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function collect(): { readonly stream: Writable; text(): string } {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(Buffer.from(chunk));
+      done();
+    },
+  });
+  return { stream, text: () => Buffer.concat(chunks).toString('utf8') };
+}
+
+/** Makes a release from what the store holds, as a deploy would, and serves it. */
+export function release(store: Store, app: string, reason = 'Deploy 3f2a91c'): Release {
+  const made = createRelease(store, { ...sampleRelease(app, getConfig(store, app)), reason });
+  setCurrentRelease(store, app, made.version);
+  return made;
+}
+
+interface Books {
+  readonly store: Store;
+  readonly asked: string[];
+  readonly oneOffs: OneOffRequest[];
+  readonly failure: ForgeError | undefined;
+}
+
+function bookkeeper(books: Books): Deployer {
+  const note = (what: string, { app }: Pick<ChangeRequest, 'app'>) => void books.asked.push(`${what} ${app}`);
+  return {
+    deploy: async (request) => {
+      note(`deploy ${request.origin.kind}`, request);
+      if (request.openSource) for await (const chunk of await request.openSource(request.signal)) books.asked.push(`source ${String(chunk)}`);
+      return release(books.store, request.app, request.reason);
+    },
+    redeploy: async (request) => {
+      note('redeploy', request);
+      if (books.failure) throw books.failure;
+      request.output.write(`-----> ${request.reason}\n`);
+      return release(books.store, request.app, request.reason);
+    },
+    restart: async (request) => note('restart', request),
+    scale: async (request) => {
+      note(`scale ${JSON.stringify(request.changes)}`, request);
+      const { formation } = getApp(books.store, request.app);
+      const limits = { memoryBytes: 1, cpuShares: 2, pids: 3 };
+      const changed = Object.entries(request.changes).map(([type, quantity]) => [type, { quantity, limits }] as const);
+      return updateApp(books.store, request.app, { formation: { ...formation, ...Object.fromEntries(changed) } }).formation;
+    },
+    stop: async (request) => {
+      note('stop', request);
+      updateApp(books.store, request.app, { isStopped: true });
+    },
+    start: async (request) => {
+      note('start', request);
+      updateApp(books.store, request.app, { isStopped: false });
+    },
+    cancel: async (id) => void books.asked.push(`cancel ${id}`),
+    destroy: async (request) => {
+      note('destroy', request);
+      deleteApp(books.store, request.app);
+    },
+    runOneOff: async (request) => {
+      books.oneOffs.push(request);
+      return 3;
+    },
+    urlOf: (app) => `http://${app}.localhost:8080`,
+  };
+}
