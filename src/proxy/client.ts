@@ -10,7 +10,7 @@ import type { DrainRequest } from './targets.ts';
 
 export interface ProxyClient {
   /**
-   * Resolves when every worker of the proxy serves from this table and its copy is on disk. A table that a newer one
+   * Resolves when every worker of the proxy serves from this table. A table that a newer one
    * overtakes counts as applied with the newer one. Throws `unavailable` when the proxy cannot be reached in time;
    * the table is still sent once it can.
    */

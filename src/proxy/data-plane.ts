@@ -10,6 +10,7 @@ import { every } from '../wait.ts';
 import { Exchange, type ExchangeScope } from './exchange.ts';
 import { hostRefusal, readHead, type Head, type Refusal } from './head.ts';
 import type { ProxyOptions } from './options.ts';
+import { closeIdleConnections, responseInProgress } from './idle-connections.ts';
 import { pages, rawPage, refusalPage, sendPage, type Page } from './pages.ts';
 import type { Router, RouterEntry } from './router.ts';
 import { createTargets, type DrainRequest } from './targets.ts';
@@ -36,14 +37,15 @@ const maxConnections = 20_000;
 export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const targets = createTargets({ connectTimeoutMs, keepAliveMs: targetKeepAliveMs });
   let router: Router<Target> | undefined;
-  const scope: ExchangeScope = { log, waiting: new WaitingList(), streaming: new Set(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
+  const scope: ExchangeScope = { log, waiting: new WaitingList(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
   const server = createServer({
     maxHeaderSize: options.maxHeadBytes,
     headersTimeout: options.headerTimeoutMs,
-    // Bodies may take any time as long as they move; a stalled one meets the idle timeout below.
+    // Bodies may take any time as long as they move; a stalled one is an idle connection.
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(1000, options.headerTimeoutMs),
-    keepAliveTimeout: options.idleTimeoutMs,
+    // Idle connections are closed by `closeIdleConnections`.
+    keepAliveTimeout: 0,
     insecureHTTPParser: false,
     requireHostHeader: false,
     noDelay: true,
@@ -57,7 +59,7 @@ export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const onError = (error: unknown): void => log.error({ err: error }, 'sweep failed');
   const sweeps = [
     every(sweepMs, async () => expireHeads(scope, options.responseTimeoutMs), onError),
-    every(options.idleTimeoutMs, async () => cutStalled(scope), onError),
+    closeIdleConnections(server, options.idleTimeoutMs, onError),
   ];
 
   return {
@@ -157,10 +159,6 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket, nextId: () =
   socket.end(rawPage(refusalPage(status, reason), nextId()), () => socket.destroy());
 }
 
-/** The response that node:http is writing to this connection; the one documented nowhere and used by everybody. */
-const responseInProgress = (socket: Socket): ServerResponse | undefined =>
-  (socket as Socket & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
-
 function expireHeads(scope: ExchangeScope, timeoutMs: number): void {
   scope.clock.nowMs = performance.now();
   const oldest = scope.clock.nowMs - timeoutMs;
@@ -168,11 +166,6 @@ function expireHeads(scope: ExchangeScope, timeoutMs: number): void {
     scope.waiting.delete(exchange);
     exchange.onHeadTimeout();
   }
-}
-
-/** Cuts clients that have not moved a byte of a body between two calls. */
-function cutStalled(scope: ExchangeScope): void {
-  for (const exchange of scope.streaming) if (exchange.hasStalled()) exchange.cut();
 }
 
 async function listen(server: Server, options: ProxyOptions): Promise<number> {

@@ -8,7 +8,7 @@ import type { Head } from './head.ts';
 import { pages, sendPage, refusalPage, type Page } from './pages.ts';
 import { RequestBody } from './request-body.ts';
 import type { WaitingList, Waiter } from './waiting-list.ts';
-import { readResponseHead, readTrailers } from './response-head.ts';
+import { readResponseHead, readTrailers, type ParsedHeaders } from './response-head.ts';
 import type { RouterEntry } from './router.ts';
 import { chooseTarget, type Connection, type Target } from './target.ts';
 import type { Controller, DispatchHandler } from './undici-client.ts';
@@ -18,8 +18,6 @@ export interface ExchangeScope {
   readonly log: Log;
   /** Exchanges that wait for a response head. */
   readonly waiting: WaitingList<Exchange>;
-  /** Exchanges that read a body or wait for the client to read: those may stall. */
-  readonly streaming: Set<Exchange>;
   /** Milliseconds, moved on a few times a second: exact enough for deadlines of seconds. */
   readonly clock: { nowMs: number };
   /** The entry as of now; a retry must not go by a table that has been replaced meanwhile. */
@@ -53,7 +51,6 @@ export class Exchange implements DispatchHandler, Waiter {
   /** Bytes of the declared length still to come; -1 when the length is unknown. */
   #left = -1;
   #waitsForDrain = false;
-  #movedBytes = -1;
 
   constructor(scope: ExchangeScope, parts: { request: IncomingMessage; response: ServerResponse; head: Head; entry: RouterEntry<Target> }) {
     this.#scope = scope;
@@ -72,7 +69,6 @@ export class Exchange implements DispatchHandler, Waiter {
       return;
     }
     this.#response.on('close', () => this.#onClientClose());
-    if (this.#body !== null) this.#scope.streaming.add(this);
     target.claim();
     this.#target = target;
     this.#send(false);
@@ -90,35 +86,17 @@ export class Exchange implements DispatchHandler, Waiter {
     else this.#finishEarly();
   }
 
-  /**
-   * Whether forge waits for the client, and the client has neither sent nor taken a byte since the last call.
-   * Quiet responses (a stream with nothing to say) do not count: there forge waits for the app.
-   */
-  hasStalled(): boolean {
-    const { socket } = this.#request;
-    const waitsForClient = !this.#request.complete || socket.writableLength > 0;
-    const moved = socket.bytesRead + socket.bytesWritten - socket.writableLength;
-    const isStill = waitsForClient && moved === this.#movedBytes;
-    this.#movedBytes = moved;
-    return isStill;
-  }
-
-  /** Ends it from forge's side: the client is not worth waiting for. */
-  cut(): void {
-    this.#request.socket.destroy();
-  }
-
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     if (this.#isOver) controller.abort(new Error('the client left'));
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText?: string): void {
+  onResponseStart(_controller: unknown, status: number, raw: ParsedHeaders, statusText?: string): void {
     // 1xx other than 101 is advice between the app and forge.
     if (status < 200) return;
     this.#scope.waiting.delete(this);
     if (this.#isOver) return;
-    const head = readResponseHead(controller.rawHeaders ?? [], status);
+    const head = readResponseHead(raw, status);
     const response = this.#response;
     response.sendDate = !head.hasDate;
     this.#left = this.#request.method === 'HEAD' ? -1 : head.length;
@@ -143,7 +121,6 @@ export class Exchange implements DispatchHandler, Waiter {
     controller.pause();
     if (this.#waitsForDrain) return;
     this.#waitsForDrain = true;
-    this.#scope.streaming.add(this);
     response.on('drain', () => controller.resume());
   }
 
@@ -215,7 +192,6 @@ export class Exchange implements DispatchHandler, Waiter {
   }
 
   #onClientClose(): void {
-    if (this.#body !== null || this.#waitsForDrain) this.#scope.streaming.delete(this);
     if (this.#isOver) return;
     // A response that was handed over whole is the app's success, although its last callback has not come yet.
     if (this.#response.writableFinished && this.#left === 0) return;

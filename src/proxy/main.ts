@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../log.ts';
 import { createLog } from '../log.ts';
-import { withDeadline } from '../wait.ts';
+import { delay, withDeadline } from '../wait.ts';
 import { listenControls } from './control-socket.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { ProxyOptions } from './options.ts';
@@ -42,19 +42,12 @@ export async function runProxy(options: ProxyOptions): Promise<RunningProxy> {
   const count = options.workers > 0 ? options.workers : Math.max(1, availableParallelism() - 1);
   const plane = count === 1 ? await serveHere(options, saved, log) : await startWorkers(options, { count, saved, log });
   const addresses = { http: plane.port };
-  let saving = Promise.resolve();
-  let current = saved;
-  const save = (): Promise<void> => {
-    const table = current;
-    saving = saving.catch(() => undefined).then(() => (table === undefined ? undefined : saveRoutes(options.stateDir, table)));
-    return saving;
-  };
+  const copy = keepCopy(options.stateDir, log);
   try {
     const socket = await listenControls(controlSocketOf(options.stateDir), {
       async apply(table) {
         await plane.apply(table);
-        current = table;
-        await save();
+        await copy.save(table);
       },
       drain: (request, signal) => plane.drain(request, signal),
       addresses: () => addresses,
@@ -65,13 +58,41 @@ export async function runProxy(options: ProxyOptions): Promise<RunningProxy> {
       async close() {
         await socket.close();
         await plane.close();
-        await saving.catch(() => undefined);
+        await copy.settled();
       },
     };
   } catch (error) {
     await plane.close();
     throw error;
   }
+}
+
+/** How long an acknowledgement waits for the disk: under a build that floods it, an fsync can take many seconds. */
+const saveWaitMs = 1000;
+
+/**
+ * Saves one table after the other, skipping those that a newer one has overtaken. A disk that fails or is slow never
+ * holds back a swap: the copy matters only when the control plane is down, and a later table brings it up to date.
+ */
+function keepCopy(stateDir: string, log: Log): { save(table: RouteTable): Promise<void>; settled(): Promise<void> } {
+  let newest: RouteTable | undefined;
+  let saving = Promise.resolve();
+  const saveNewest = async (): Promise<void> => {
+    const table = newest;
+    newest = undefined;
+    if (table === undefined) return;
+    await saveRoutes(stateDir, table).catch((error: unknown) => log.error({ err: error }, 'the routes could not be saved'));
+  };
+  return {
+    async save(table) {
+      newest = table;
+      saving = saving.then(saveNewest);
+      const waited = new AbortController();
+      await Promise.race([saving, delay(saveWaitMs, waited.signal).catch(() => undefined)]);
+      waited.abort();
+    },
+    settled: () => saving,
+  };
 }
 
 async function serveHere(options: ProxyOptions, saved: RouteTable | undefined, log: Log): Promise<Plane> {

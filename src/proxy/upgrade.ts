@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { ExchangeScope } from './exchange.ts';
 import type { Head } from './head.ts';
 import { pages, sendPage } from './pages.ts';
-import { readResponseHead, readTrailers } from './response-head.ts';
+import { readResponseHead, readTrailers, type ParsedHeaders } from './response-head.ts';
 import { chooseTarget, type Connection, type Target } from './target.ts';
 import { openTunnel } from './tunnel.ts';
 import type { Controller, DispatchHandler } from './undici-client.ts';
@@ -82,12 +82,12 @@ class UpgradeHandler implements DispatchHandler {
     if (this.#parts.socket.destroyed) controller.abort(new Error('the client left'));
   }
 
-  onRequestUpgrade(controller: Controller, status: number, _headers: unknown, app: Duplex): void {
+  onRequestUpgrade(_controller: unknown, status: number, raw: ParsedHeaders, app: Duplex): void {
     this.#isOver = true;
     const { socket, rest, head } = this.#parts;
     const { target, leave } = this.#attempt;
     socket.off('close', this.#onClientGone);
-    const { headers } = readResponseHead(controller.rawHeaders ?? [], status);
+    const { headers } = readResponseHead(raw, status);
     let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`;
     for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
     socket.write(`${text}\r\n`, 'latin1');
@@ -97,10 +97,10 @@ class UpgradeHandler implements DispatchHandler {
     leave();
   }
 
-  onResponseStart(controller: Controller, status: number): void {
+  onResponseStart(controller: Controller, status: number, raw: ParsedHeaders): void {
     if (status < 200) return;
     const { request, socket } = this.#parts;
-    const head = readResponseHead(controller.rawHeaders ?? [], status);
+    const head = readResponseHead(raw, status);
     const response = responseOn(request, socket);
     this.#response = response;
     response.sendDate = !head.hasDate;

@@ -85,7 +85,7 @@ export async function startWorkers(
       closed.abort();
       const exits = [...workers].map((worker) => once(worker, 'exit'));
       await askAll({ kind: 'close' }).catch(() => undefined);
-      for (const worker of workers) worker.process.kill('SIGKILL');
+      for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
       await Promise.all(exits);
     },
   };
