@@ -2,7 +2,7 @@
 import Docker from 'dockerode';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 
-export type { default as Docker } from 'dockerode';
+export type { ContainerCreateOptions, default as Docker, MountSettings } from 'dockerode';
 
 /** A client of the engine behind the socket; nothing is asked of the engine yet. */
 export const connectDocker = (socketPath: string): Docker => new Docker({ socketPath });

@@ -1,6 +1,6 @@
 /** Named volumes. Sizes and drivers are the engine's own; labels say whose they are. */
 import { isForgeError } from '../errors.ts';
-import { type Docker, engineCall } from './connect.ts';
+import { type Docker, engineCall, type MountSettings } from './connect.ts';
 
 export interface VolumeMount {
   readonly volume: string;
@@ -14,7 +14,7 @@ export interface VolumeMount {
  * A mount for a container's HostConfig. The engine makes the volume if there is none, and never copies what the image
  * holds at that path: containers that are created at the same time would race for it.
  */
-export const mountVolume = (mount: VolumeMount): import('dockerode').MountSettings => ({
+export const mountVolume = (mount: VolumeMount): MountSettings => ({
   Type: 'volume',
   Source: mount.volume,
   Target: mount.path,

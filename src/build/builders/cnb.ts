@@ -7,7 +7,8 @@ import { pullDigest } from '../../docker/registry-images.ts';
 import { findVolumes, removeVolume } from '../../docker/volumes.ts';
 import { type Config, formatSize } from '../../config.ts';
 import type { Image } from '../../domain.ts';
-import { withDeadline } from '../../wait.ts';
+import { labels } from '../../labels.ts';
+import { untilAborted, withDeadline } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { keyOf } from '../base-image.ts';
 import type { BuilderFacts } from '../cnb/builder-facts.ts';
@@ -33,7 +34,7 @@ export interface CnbBuilderOptions {
 export interface CnbBuilder extends Builder {
   /** Forgets what builds of the app left for the next one. */
   removeApp(app: string): Promise<void>;
-  /** Removes what builds left behind when forge ended in the middle; call before the first build. */
+  /** Removes what builds left behind when forge ended in the middle; builds that come meanwhile wait for it. Call before the first. */
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
   settled(): Promise<void>;
@@ -44,11 +45,12 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
   const runImages = createRunImages();
   /** By app: the export of the last build, which may still be filling the cache that the next one reads. */
   const finishing = new Map<string, Promise<void>>();
+  let sweeping: Promise<void> = Promise.resolve();
 
   const build = async (request: BuildRequest): Promise<Image> => {
     const { buildTimeout } = options.config;
     using signal = withDeadline(buildTimeout, `the build took longer than its limit of ${buildTimeout / 60_000} min`, request.signal);
-    await finishing.get(request.app);
+    await untilAborted(Promise.allSettled([sweeping, finishing.get(request.app)]), signal);
     const prepared = await prepare({ options, request, runImages, signal });
     const { digest, finished } = await runPhases({ docker, ...prepared, sourceTar: request.source.tarPath, report: request.report, signal });
     track(finishing, request.app, finished);
@@ -65,7 +67,10 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
       const volumes = await findVolumes(docker, cacheLabels(dataId, app));
       await Promise.all(volumes.map((volume) => removeVolume(docker, volume)));
     },
-    sweep: () => sweepBuilds(docker, dataId),
+    sweep: async () => {
+      sweeping = sweepBuilds(docker, dataId);
+      await sweeping;
+    },
     settled: async () => void (await Promise.all(finishing.values())),
   };
 }
@@ -84,11 +89,10 @@ async function prepare({ options, request, runImages, signal }: Preparation) {
   const project = parseProjectToml(request.source.files.get('project.toml') ?? '');
   const bundle = readBundle(config.buildExtraCa);
   const network = `forge-build-${dataId.slice(0, 12)}`;
-  const labels = buildLabels(dataId, app);
   const [registry, builder] = await Promise.all([
     options.registry.ensure(signal),
     findBuilder(config.builder, { docker, report, signal }),
-    ensurePlainNetwork(docker, { name: network, labels: { 'forge.data': dataId, 'forge.role': 'build' }, hasNeighbours: false }),
+    ensurePlainNetwork(docker, { name: network, labels: { [labels.data]: dataId, 'forge.role': 'build' }, hasNeighbours: false }),
   ]);
   report.step(`Building with buildpacks (${builder.reference}, limit ${formatSize(config.buildMemory)}, ${config.buildTimeout / 60_000} min)`);
   const order = orderFor(project.buildpacks, builder.buildpacks);
@@ -103,7 +107,7 @@ async function prepare({ options, request, runImages, signal }: Preparation) {
     workspaceVolume: `forge-workspace-${request.deploymentId}`,
     cacheVolume: cacheVolumeOf({ dataId, app, builder }),
     network,
-    labels,
+    labels: buildLabels(dataId, app),
     cacheLabels: cacheLabels(dataId, app),
     memoryBytes: config.buildMemory,
     proxies: proxyVariables(config),
@@ -140,8 +144,8 @@ export function wantedBy({ include, exclude }: Pick<ProjectToml, 'include' | 'ex
 }
 
 const repositoryOf = (app: string): string => `apps/${app}`;
-const buildLabels = (dataId: string, app: string): Record<string, string> => ({ 'forge.data': dataId, 'forge.build': app });
-const cacheLabels = (dataId: string, app: string): Record<string, string> => ({ 'forge.data': dataId, 'forge.build-cache': app });
+const buildLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, 'forge.build': app });
+const cacheLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, 'forge.build-cache': app });
 
 /** Another user could not write to it, and another family of builders could not use what is in it. */
 function cacheVolumeOf({ dataId, app, builder }: { dataId: string; app: string; builder: BuilderFacts }): string {

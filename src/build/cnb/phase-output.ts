@@ -81,11 +81,11 @@ export function refusals(lines: readonly string[]): string[] {
       current = found.get(name) ?? [];
       found.set(name, current);
     } else if (/^=+ |^(fail|pass|skip|err): |^Resolving plan|^(ERROR|Timer): /.test(line)) current = undefined;
-    else if (current && line.trim() !== '' && !current.includes(line.trim())) current.push(line.trim());
+    else current?.push(line.trim().replace(/^no: /, ''));
   }
   const refused = new Set(lines.flatMap((line) => /^fail: ([^\s@]+)/.exec(line)?.[1] ?? []).filter((name) => name !== 'no'));
   for (const name of refused) if (!found.has(name)) found.set(name, []);
-  return [...found].map(([name, why]) => (why.length > 0 ? `${name}: ${why.join(' ')}` : name));
+  return [...found].map(([name, why]) => [name, [...new Set(why)].filter(Boolean).join(' ')].filter(Boolean).join(': '));
 }
 
 const nameAndVersion = (line: string): string[] => {

@@ -1,5 +1,5 @@
 /** The three containers of a build as values: analyze | detect + restore + build | export. */
-import type { ContainerCreateOptions } from 'dockerode';
+import type { ContainerCreateOptions } from '../../docker/connect.ts';
 import { mountVolume } from '../../docker/volumes.ts';
 import type { BuilderFacts } from './builder-facts.ts';
 import type { RegistryAccess } from './registry.ts';

@@ -1,7 +1,8 @@
 /** The registry's container and configuration as values. */
-import type { ContainerCreateOptions } from 'dockerode';
 import type { ArchiveEntry } from '../../docker/archive.ts';
+import type { ContainerCreateOptions } from '../../docker/connect.ts';
 import { mountVolume } from '../../docker/volumes.ts';
+import { labels } from '../../labels.ts';
 import type { RegistryState } from './registry-state.ts';
 
 /** Owner of the registry's process and files. */
@@ -19,7 +20,7 @@ export interface RegistryNames {
 /** Names that two forges on one engine never share. */
 export function registryNames(dataId: string): RegistryNames {
   const name = `forge-registry-${dataId.slice(0, 12)}`;
-  return { container: name, network: name, volume: name, labels: { 'forge.data': dataId, 'forge.role': 'registry' } };
+  return { container: name, network: name, volume: name, labels: { [labels.data]: dataId, 'forge.role': 'registry' } };
 }
 
 /** Inside and outside it has the same port, so that one reference names an image for builds and for the engine. */

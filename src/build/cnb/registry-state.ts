@@ -1,10 +1,11 @@
 /** Credentials and port of forge's own registry: made once, kept in the data directory. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ForgeError } from '../../errors.ts';
+import { replaceFile } from '../../replace-file.ts';
 import { runProcess } from '../../run-process.ts';
 
 const schema = z.object({ port: z.number().int(), username: z.string(), password: z.string(), htpasswd: z.string(), httpSecret: z.string() });
@@ -13,10 +14,11 @@ export type RegistryState = z.infer<typeof schema>;
 /** The password is 256 random bits, so the cheapest cost is enough; the registry hashes it again on every request. */
 const bcryptCost = '04';
 
-/** Reads the state, or makes it. `port` 0 picks a free one. */
+/** Reads the state, or makes it. `port` 0 keeps the recorded one, and picks a free one the first time. */
 export async function loadRegistryState(path: string, port: number, signal: AbortSignal): Promise<RegistryState> {
   try {
-    return schema.parse(JSON.parse(await readFile(path, 'utf8')));
+    const state = schema.parse(JSON.parse(await readFile(path, 'utf8')));
+    return port === 0 ? state : { ...state, port };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ForgeError('failed', `${path} is damaged`, { hint: 'delete it: forge makes a new one and the registry starts with it', cause: error });
   }
@@ -33,15 +35,10 @@ export async function loadRegistryState(path: string, port: number, signal: Abor
   return state;
 }
 
-/** Written aside, flushed and renamed; readable by its owner alone. */
+/** Readable by its owner alone. */
 export async function saveRegistryState(path: string, state: RegistryState): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const aside = `${path}.${randomBytes(4).toString('hex')}.part`;
-  const file = await open(aside, 'wx', 0o600);
-  await file.writeFile(JSON.stringify(state));
-  await file.sync();
-  await file.close();
-  await rename(aside, path);
+  await replaceFile(path, JSON.stringify(state), 0o600);
 }
 
 /** A TCP port of 127.0.0.1 that nobody listens on right now. */
