@@ -1,7 +1,9 @@
 """Running the tools of an ecosystem: argv, never a shell; their output goes straight to the person who pushed."""
 import os
+import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 from cnb.failure import BuildFailure
 
@@ -26,10 +28,19 @@ def _describe(status):
     return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
+def scratch(name):
+    """An empty folder outside the image. Its path is always the same, as tools write paths into what they make."""
+    folder = Path(tempfile.gettempdir()) / f"forge-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def tool_env(env, *, path=(), **variables):
     """The build's environment for a tool: `path` first in PATH, a home that can be written and is thrown away."""
     home = os.path.join(tempfile.gettempdir(), "forge-home")
     os.makedirs(home, exist_ok=True)
-    merged = {**env, "HOME": home, **{key: value for key, value in variables.items() if value is not None}}
+    # Bytecode of tools holds the time of its source, which differs from build to build.
+    merged = {**env, "HOME": home, "PYTHONDONTWRITEBYTECODE": "1", **{key: value for key, value in variables.items() if value is not None}}
     merged["PATH"] = os.pathsep.join([*map(str, path), env.get("PATH", os.defpath)])
     return merged

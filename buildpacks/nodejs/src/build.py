@@ -1,8 +1,7 @@
 """Node.js, its package manager, the dependencies, the build script, and what to start."""
 import os
-import tempfile
 
-from cnb.command import run, tool_env
+from cnb.command import run, scratch, tool_env
 from cnb.say import say
 from manifest import Manifest
 from node_modules import NodeModules
@@ -27,13 +26,16 @@ def build(context):
     names = [f"node {runtime.version}", *(f"{tool.name} {tool.version}" for tool in tools)]
     modules = NodeModules(context, manifest, manager, names) if manifest.has_dependencies() else None
 
-    script = manifest.build_script
-    installs = modules is not None and not modules.is_ready(for_build=bool(script))
-    env = _prepare_tools(runtime, tools, manager, installs=installs, builds=bool(script), launches=not is_site)
-    if script:
-        _run_build_script(context, modules, manager, script, env)
+    # Scripts that run at installation build something too, often with tools that only development needs.
+    builds = bool(manifest.build_script) or manifest.has_install_scripts()
+    installs = modules is not None and not modules.is_ready(for_build=builds)
+    env = _prepare_tools(runtime, tools, manager, installs=installs, builds=builds, launches=not is_site)
+    if modules and builds:
+        modules.put_for_build(env)
+    if manifest.build_script:
+        _run_build_script(context, manager, manifest.build_script, env)
     if modules and not is_site:
-        modules.keep_for_launch(env, was_built=bool(script))
+        modules.keep_for_launch(env, was_built=builds)
     if modules:
         modules.keep_downloads()
     if not is_site:
@@ -54,17 +56,16 @@ def _prepare_tools(runtime, tools, manager, *, installs, builds, launches):
     node, headers = runtime.prepare(with_headers=installs, at_launch=launches, at_every_build=builds)
     folders = [tool.prepare(for_build=installs or builds, at_launch=launches, at_every_build=builds) for tool in tools]
     # Where node-gyp finds Node's C headers: native modules then need no download.
-    variables = {"npm_package_config_node_gyp_nodedir": str(headers) if headers else None, **manager.env}
+    variables = {"npm_package_config_node_gyp_nodedir": str(headers) if headers else None, **manager.env,
+                 "npm_config_update_notifier": "false"}
     if headers and tools[0].version.startswith(("8.", "9.", "10.")):
         variables["npm_config_nodedir"] = str(headers)
     env = tool_env(os.environ, path=[node, *folders], NODE_ENV=os.environ.get("NODE_ENV", "production"), **variables)
-    env[manager.cache_variable] = os.path.join(tempfile.mkdtemp(prefix="downloads-"), "downloads")
+    env[manager.cache_variable] = str(scratch("downloads") / "downloads")
     return env
 
 
-def _run_build_script(context, modules, manager, script, env):
-    if modules:
-        modules.put_for_build(env)
+def _run_build_script(context, manager, script, env):
     say(f"Running the script {script} of package.json")
     run([manager.name, "run", script], cwd=context.app, env=env,
         failure=(f"The script {script} of package.json failed", "Its own output above says why."))

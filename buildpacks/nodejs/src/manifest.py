@@ -1,11 +1,14 @@
 """What package.json and the files beside it say."""
 import json
+import os
 import re
+from pathlib import Path
 
 from cnb.failure import BuildFailure
 
 # Scripts that npm runs when it installs the app itself: what they do may depend on any file of the app.
 INSTALL_SCRIPTS = ("preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare")
+GIT_HOOKS = re.compile(r"^(is-ci \|\| |\[ .* \] && )?(npx )?(husky|lefthook|simple-git-hooks)( install)?( \|\| (true|exit 0|:))?$")
 LINKED = ("file:", "link:", "portal:", "workspace:", "./", "../")
 
 
@@ -28,7 +31,7 @@ class Manifest:
         return next((name for name in ("heroku-postbuild", "build") if self.scripts.get(name)), None)
 
     def has_dependencies(self):
-        return any(_table(self.table, kind) for kind in ("dependencies", "devDependencies", "optionalDependencies")) or self.is_monorepo()
+        return any(_table(self.table, kind) for kind in ("dependencies", "devDependencies", "optionalDependencies")) or self.is_monorepo() or self.has_install_scripts()
 
     def runtime_dependencies(self):
         return {**_table(self.table, "dependencies"), **_table(self.table, "optionalDependencies")}
@@ -45,7 +48,21 @@ class Manifest:
         return self.is_monorepo() or any(str(range_).startswith(LINKED) for range_ in self.dependencies().values())
 
     def has_install_scripts(self):
-        return any(self.scripts.get(name) for name in INSTALL_SCRIPTS) or (self.app / "binding.gyp").is_file()
+        """Whether installing the app also makes something in it; git hooks are nothing to a build."""
+        packages = [self.table, *(_read(path) for path in self.own_package_files())] if self.has_linked_packages() else [self.table]
+        scripts = (_table(package, "scripts").get(name) for package in packages for name in INSTALL_SCRIPTS)
+        return any(script and not GIT_HOOKS.match(str(script)) for script in scripts) or (self.app / "binding.gyp").is_file()
+
+    def own_package_files(self):
+        """package.json of every package in a folder of the app."""
+        for folder, folders, files in os.walk(self.app):
+            folders[:] = sorted(name for name in folders if name not in ("node_modules", ".git"))
+            if "package.json" in files and folder != str(self.app):
+                yield Path(folder) / "package.json"
+
+    def copies_linked_packages(self, manager):
+        """Whether installing copies folders of the app, rather than linking to them."""
+        return manager != "npm" and any(str(range_).startswith("file:") for range_ in self.dependencies().values())
 
 
 def _read(path):

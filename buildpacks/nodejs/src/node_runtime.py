@@ -1,11 +1,10 @@
 """The node program: from the builder if it brings the right one, else from the npm package that carries it."""
 import os
 import shutil
-import tempfile
-from pathlib import Path
 
 from cnb.archive import unpack_tar
 from cnb.bundled import bundled
+from cnb.command import scratch
 from cnb.digest import digest
 from cnb.failure import BuildFailure
 from cnb.npm_registry import download_package, find_versions
@@ -59,7 +58,7 @@ class NodeRuntime:
                 say(f"Installing Node.js {self.version}")
                 headers = self._install(with_headers)
             elif with_headers and headers is None:
-                headers = self._download(Path(tempfile.mkdtemp(prefix="node-headers-")), "include/")
+                headers = self._download(scratch("node"), "include/")
             self.layer.keep(launch=at_launch, cache=is_cached, key=self._key, version=self.version, asked=self._asked_key)
         else:
             self.layer.drop()
@@ -70,7 +69,7 @@ class NodeRuntime:
         if self._bundled:
             shutil.copy2(self._bundled / "bin" / "node", self.layer.path / "bin" / "node")
             return self._bundled
-        root = self._download(Path(tempfile.mkdtemp(prefix="node-")), ("bin/", "include/") if with_headers else "bin/")
+        root = self._download(scratch("node"), ("bin/", "include/") if with_headers else "bin/")
         shutil.move(root / "bin" / "node", self.layer.path / "bin" / "node")
         return root
 

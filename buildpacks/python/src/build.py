@@ -35,7 +35,7 @@ def _collect_static_files(context, environment):
         return
     say("Collecting Django's static files")
     run([environment.python, "manage.py", "collectstatic", "--noinput", "--verbosity=0"], cwd=context.app,
-        env=tool_env(os.environ, path=[environment.python.parent], PYTHONDONTWRITEBYTECODE="1"),
+        env=tool_env(os.environ, path=[environment.python.parent]),
         failure=("manage.py collectstatic failed",
                  "Its own output above says why. Settings that it needs can be set with config:set; "
                  "DISABLE_COLLECTSTATIC=1 leaves this step out."))

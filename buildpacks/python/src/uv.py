@@ -1,14 +1,12 @@
 """uv, which resolves and installs Python packages: from the builder, else from the Python package index."""
 import os
 import re
-import tempfile
 from html import unescape
-from pathlib import Path
 from urllib.parse import urljoin
 
 from cnb.archive import unpack_zip
 from cnb.bundled import bundled
-from cnb.command import tool_env
+from cnb.command import scratch, tool_env
 from cnb.failure import BuildFailure
 from cnb.fetch import NotFound, fetch_file, fetch_text
 from cnb.say import say
@@ -31,7 +29,7 @@ class Uv:
     def program(self):
         if self._program is None:
             there = bundled("uv").get(VERSION)
-            self._program = there / "bin" / "uv" if there else download_uv(self._architecture, Path(tempfile.mkdtemp(prefix="uv-")))
+            self._program = there / "bin" / "uv" if there else download_uv(self._architecture, scratch("uv"))
         return self._program
 
     def env(self, **variables):

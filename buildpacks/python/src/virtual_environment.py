@@ -2,10 +2,9 @@
 import json
 import os
 import shutil
-import tempfile
 
 from cnb.archive import pack, unpack
-from cnb.command import read_output, run
+from cnb.command import read_output, run, scratch
 from cnb.digest import digest
 from cnb.say import say
 
@@ -42,7 +41,7 @@ class VirtualEnvironment:
         say(f"Installing dependencies with uv ({self._requirements.name})")
         shutil.rmtree(self._layer.path, ignore_errors=True)
         self._layer.metadata = {}
-        cache = os.path.join(tempfile.mkdtemp(prefix="uv-cache-"), "uv-cache")
+        cache = str(scratch("downloads") / "uv-cache")
         archive = self._downloads.path / "downloads.tar"
         if archive.is_file():
             unpack(archive, os.path.dirname(cache))
