@@ -39,7 +39,12 @@ program_files() {
   fi
 }
 
-program_hash() { (cd "$root" && program_files | sort | tr '\n' '\0' | xargs -0 sha256sum; "$node" --version) | sha256sum | cut -c1-12; }
+program_hash() {
+  {
+    (cd "$root" && program_files | sort | tar -cf - --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner --files-from=-)
+    "$node" --version
+  } | sha256sum | cut -c1-12
+}
 
 choose_domain() {
   if [ -n "$domain" ]; then return 0; fi
