@@ -50,7 +50,7 @@ export interface OneOffSpecInput extends Omit<InstanceSpecInput, 'type' | 'ordin
   /** Unique among the app's one-off containers. */
   readonly id: string;
   readonly argv: readonly string[];
-  /** Further variables, such as TERM. */
+  /** Variables of this command alone, before the app's config. */
   readonly env: Readonly<Record<string, string>>;
   readonly hasTerminal: boolean;
 }
@@ -98,8 +98,8 @@ function common(input: Pick<InstanceSpecInput, 'containerName' | 'release' | 'ne
  */
 function environment(release: Release, name: string, extra: Readonly<Record<string, string>> = {}): string[] {
   const variables = {
-    ...extra,
     ...release.config,
+    ...extra,
     PORT: String(release.port),
     FORGE_APP: release.app,
     FORGE_RELEASE: `v${release.version}`,

@@ -8,14 +8,14 @@ import { ForgeError, isForgeError } from '../errors.ts';
 const quotedLines = 50;
 
 /** The failure of an instance that ended although it should run. */
-export async function exitFailure(docker: Docker, { name, containerId }: Pick<Instance, 'name' | 'containerId'>): Promise<ForgeError> {
+export async function exitFailure(docker: Docker, { app, name, type, containerId }: Instance): Promise<ForgeError> {
   const { State, HostConfig } = await inspectContainer(docker, containerId);
   const details = await lastLines(docker, containerId);
   if (State.OOMKilled) {
     const limit = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
     return new ForgeError('failed', `${name} ran out of memory: it was killed at its limit of ${limit} MiB`, {
       details,
-      hint: 'give it more memory, or let it use less',
+      hint: `give it more: forge limits:set ${app} ${type} --memory ${limit * 2}M`,
     });
   }
   return new ForgeError('failed', `${name} exited with status ${State.ExitCode} instead of running`, { details, hint: exitHint(State.ExitCode) });

@@ -38,6 +38,7 @@ export const readinessTimings: ReadinessTimings = {
 };
 
 export interface ReadinessRequest {
+  readonly app: string;
   /** `web.1` */
   readonly name: string;
   readonly target: ProbeTarget;
@@ -73,7 +74,7 @@ export async function untilReady(request: ReadinessRequest): Promise<void> {
       const placement = diagnose(await request.listeners(), target.port);
       if (placement?.problem !== misplaced?.problem) misplaced = placement && { problem: placement.problem, sinceMs: elapsed() };
       const patienceMs = placement?.isLoopback ? timings.loopbackMs : timings.wrongPortMs;
-      if (placement && misplaced && (elapsed() - misplaced.sinceMs >= patienceMs || elapsed() >= timeoutMs)) throw misplacedError(request.name, placement);
+      if (placement && misplaced && (elapsed() - misplaced.sinceMs >= patienceMs || elapsed() >= timeoutMs)) throw misplacedError(request, placement);
     }
     if (elapsed() >= timeoutMs) throw neverReadyError(request, answer);
     await delay(Math.min(pauseMs, Math.max(1, timeoutMs - elapsed())), signal);
@@ -83,7 +84,8 @@ export async function untilReady(request: ReadinessRequest): Promise<void> {
 
 interface Placement {
   readonly problem: string;
-  readonly hint: string;
+  /** Lowest port that it does listen on. */
+  readonly foundPort: number;
   readonly isLoopback: boolean;
 }
 
@@ -94,25 +96,27 @@ export function diagnose(listeners: readonly Listener[], port: number): Placemen
   if (onPort.length > 0) {
     return {
       problem: `listens on port ${port} of 127.0.0.1 only, where nobody outside the container reaches it`,
-      hint: 'bind to 0.0.0.0 or :: instead of 127.0.0.1 or localhost',
+      foundPort: port,
       isLoopback: true,
     };
   }
   const others = [...new Set(listeners.map((listener) => listener.port))].toSorted((a, b) => a - b);
-  if (others.length === 0) return undefined;
-  return {
-    problem: `listens on port ${others.join(', ')}, expected is port ${port}`,
-    hint: `listen on the port that the variable PORT names (${port}), or tell forge: forge ports:set <app> ${others[0]}`,
-    isLoopback: false,
-  };
+  const [foundPort] = others;
+  if (foundPort === undefined) return undefined;
+  return { problem: `listens on port ${others.join(', ')}, expected is port ${port}`, foundPort, isLoopback: false };
 }
 
-const misplacedError = (name: string, { problem, hint }: Placement) => new ForgeError('failed', `${name} ${problem}`, { hint });
+function misplacedError({ app, name, target }: ReadinessRequest, { problem, foundPort, isLoopback }: Placement): ForgeError {
+  const hint = isLoopback
+    ? 'bind to 0.0.0.0 or :: instead of 127.0.0.1 or localhost'
+    : `listen on the port that the variable PORT names (${target.port}), or tell forge: forge ports:set ${app} ${foundPort}`;
+  return new ForgeError('failed', `${name} ${problem}`, { hint });
+}
 
-function neverReadyError({ name, target, timeoutMs }: ReadinessRequest, answer: string): ForgeError {
+function neverReadyError({ app, name, target, timeoutMs }: ReadinessRequest, answer: string): ForgeError {
   const question = target.path === undefined ? `a TCP connection to port ${target.port}` : `GET ${target.path} on port ${target.port}`;
   return new ForgeError('timeout', `${name} was not ready within ${timeoutMs / 1000} s: ${question}: ${answer}`, {
-    hint: 'it must listen on the port that the variable PORT names, on all addresses; a slow start needs a longer readiness timeout',
+    hint: `it must listen on the port that the variable PORT names, on all addresses; a slow start needs more time: forge checks:set ${app} --timeout ${Math.ceil(timeoutMs / 500)}`,
   });
 }
 

@@ -14,7 +14,7 @@ export interface OneOffRequest extends Streams {
   readonly release: Release;
   /** Words of the command; they reach the program as they are. */
   readonly argv: readonly string[];
-  /** Further variables, such as TERM. */
+  /** Variables of this command alone, before the app's config. */
   readonly env: Readonly<Record<string, string>>;
   readonly terminal: Terminal | undefined;
   /** Aborts when the person left: the container is killed and removed. */
@@ -53,7 +53,7 @@ function specOf({ release, argv, env, terminal }: OneOffRequest, place: { id: st
     ...place,
     ...{ release, argv, dataId },
     deploymentId: oneOffType,
-    env: terminal ? { TERM: 'xterm-256color', ...env } : env,
+    env: terminal ? { TERM: release.config['TERM'] ?? 'xterm-256color', ...env } : env,
     hasTerminal: terminal !== undefined,
     limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids },
     stopTimeoutMs: config.stopTimeout,

@@ -126,6 +126,7 @@ async function oneReady(instance: Instance, { release, signal, report }: StartRe
   const { readiness, port } = release;
   try {
     await untilReady({
+      app: release.app,
       name: instance.name,
       target: { address: instance.address, port, path: readiness.path, host: `${release.app}.${config.domain}` },
       timeoutMs: readiness.timeoutMs,

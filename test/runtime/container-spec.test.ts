@@ -107,7 +107,7 @@ test('a one-off command keeps its words, leaves the entrypoint out and no log be
     HostConfig: { LogConfig: { Type: 'none' }, RestartPolicy: { Name: 'no' } },
     Labels: { 'forge.type': 'run', 'forge.instance': 'run.ab12' },
   });
-  expect(spec.Env).toEqual(['TERM=xterm', 'COLOR=green', 'PORT=5000', 'EMPTY=', 'FORGE_APP=hello', 'FORGE_RELEASE=v42', 'DYNO=run.ab12', 'GIT_REV=abc123']);
+  expect(spec.Env).toEqual(['COLOR=red', 'PORT=5000', 'EMPTY=', 'TERM=xterm', 'FORGE_APP=hello', 'FORGE_RELEASE=v42', 'DYNO=run.ab12', 'GIT_REV=abc123']);
 });
 
 test('a one-off command of a buildpack image goes through its launcher, word by word', () => {

@@ -11,6 +11,7 @@ const listen = async (handle: RequestListener, port = 0) => {
   return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: async () => void (server.close(), server.closeAllConnections()) };
 };
 const requestFor = (port: number, more: Partial<ReadinessRequest> = {}, path?: string): ReadinessRequest => ({
+  app: 'hello',
   name: 'web.1',
   target: { address: '127.0.0.1', port, path, host: 'hello.example.test' },
   timeoutMs: 5_000,

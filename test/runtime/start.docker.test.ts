@@ -65,7 +65,7 @@ describe('a release that fails leaves nothing behind and says why', () => {
   test('it listens on another port: both ports', async () => {
     const failure = await failureOf(forge.runtime.startRelease(startOf(doing('wrong-port'))));
     expect(failure.message).toBe('web.1 listens on port 3000, expected is port 5000');
-    expect(failure.hint).toContain('ports:set');
+    expect(failure.hint).toContain('forge ports:set hello 3000');
     expect(failure.details).toEqual(['listening on 3000']);
     await expectNothingLeft();
   });
