@@ -9,10 +9,11 @@ import { rm } from 'node:fs/promises';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { extract as tarExtract, pack as tarPack, type Extract, type Header, type Pack } from 'tar-stream';
+import { extract as tarExtract, pack as tarPack, type Extract, type Pack } from 'tar-stream';
 import type { Source } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import { untilAborted } from '../wait.ts';
+import { addTarEntry, type TarEntry, type TarHeader } from './rewrite-tar.ts';
 import { createSourceContents, type SourceContents, type SourceLimits } from './source-contents.ts';
 import { readEntry, type SourceEntry } from './source-entry.ts';
 
@@ -35,6 +36,8 @@ export interface ReceiveSourceOptions {
  */
 export async function receiveSource(stream: Readable, options: ReceiveSourceOptions): Promise<Source> {
   const { path, limits, signal } = options;
+  // Its errors arrive through the pipelines below; one that comes after them must not end the process.
+  stream.on('error', () => undefined);
   try {
     const contents = createSourceContents(limits);
     await rewrite(stream, { path, contents, rawLimitBytes: 2 * limits.maxBytes + 64 * 1024 * 1024, signal });
@@ -79,7 +82,7 @@ async function rewrite(stream: Readable, { path, contents, rawLimitBytes, signal
 }
 
 async function copyEntries(extract: Extract, pack: Pack, contents: SourceContents): Promise<void> {
-  await addEntry(pack, { name: '.', type: 'directory', target: '', mode: 0o755, sizeBytes: 0 }, new Date(0));
+  await addTarEntry(pack, { name: './', type: 'directory', mode: 0o755, mtime: new Date(0) });
   for await (const body of extract) {
     const entry = readEntry(body.header);
     if (entry && contents.add(entry)) await copyEntry(body, { pack, entry, contents });
@@ -88,42 +91,32 @@ async function copyEntries(extract: Extract, pack: Pack, contents: SourceContent
   pack.finalize();
 }
 
-type Body = Extract extends AsyncIterable<infer T> ? T : never;
-
 interface Copy {
   readonly pack: Pack;
   readonly entry: SourceEntry;
   readonly contents: SourceContents;
 }
 
-async function copyEntry(body: Body, { pack, entry, contents }: Copy): Promise<void> {
+async function copyEntry(body: TarEntry, { pack, entry, contents }: Copy): Promise<void> {
   const mtime = body.header.mtime ?? new Date(0);
   if (entry.type !== 'file' || entry.sizeBytes === 0) {
     body.resume();
     contents.read(entry, Buffer.alloc(0));
-    return await addEntry(pack, entry, mtime);
+    return await addTarEntry(pack, headerOf(entry, mtime));
   }
   if (entry.sizeBytes <= wholeBytes) {
     const chunks: Buffer[] = [];
     for await (const chunk of body) chunks.push(chunk as Buffer);
     const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
     contents.read(entry, bytes);
-    return await addEntry(pack, entry, mtime, bytes);
+    return await addTarEntry(pack, headerOf(entry, mtime), bytes);
   }
   const sink = pack.entry(headerOf(entry, mtime));
   await pipeline(body, sink);
 }
 
-async function addEntry(pack: Pack, entry: SourceEntry, mtime: Date, bytes?: Buffer): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const taken = (error?: Error | null) => (error ? reject(error) : resolve());
-  if (bytes) pack.entry(headerOf(entry, mtime), bytes, taken);
-  else pack.entry(headerOf(entry, mtime), taken);
-  await promise;
-}
-
-const headerOf = (entry: SourceEntry, mtime: Date): Partial<Header> & Pick<Header, 'name'> => ({
-  name: entry.name === '.' ? './' : entry.type === 'directory' ? `${entry.name}/` : entry.name,
+const headerOf = (entry: SourceEntry, mtime: Date): TarHeader => ({
+  name: entry.type === 'directory' ? `${entry.name}/` : entry.name,
   type: entry.type,
   mode: entry.mode,
   mtime,

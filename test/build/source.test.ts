@@ -72,6 +72,12 @@ describe('a source', () => {
     expect((await entriesOf(source.tarPath)).map(({ name }) => name)).toContain(long);
   });
 
+  test('may hold empty files', async () => {
+    const source = await receive(tarOf({ name: 'Procfile' }, { name: 'a/__init__.py' }, { name: 'b', content: 'x' }));
+    expect([...source.paths]).toEqual(['Procfile', 'a/', 'a/__init__.py', 'b']);
+    expect(source.files.get('Procfile')).toBe('');
+  });
+
   test('leaves out the data of git', async () => {
     const source = await receive(tarOf({ name: '.git/config', content: 'x' }, { name: 'a/.git', content: 'x' }, { name: '.gitignore', content: 'x' }));
     expect([...source.paths]).toEqual(['.gitignore']);
@@ -127,12 +133,19 @@ describe('a source', () => {
     await expect(receive(Readable.from([Buffer.from('not a tar at all')]))).rejects.toMatchObject({ code: 'invalid' });
   });
 
-  test('whose sender leaves ends with the abort, and nothing stays on the disk', async () => {
+  test.each([true, false])('whose sender leaves ends with the abort, and nothing stays on the disk (begun: %s)', async (isBegun) => {
     const before = await readdir(folder);
     const controller = new AbortController();
     const never = new PassThrough();
-    never.write(Buffer.alloc(1024, 1));
+    const begun = pack();
+    begun.entry({ name: 'whole', size: 100 }, 'x'.repeat(100));
+    const part = begun.entry({ name: 'part', size: 900_000 });
+    part.write(Buffer.alloc(500_000));
+    // The receiver destroys what it reads from; the sender's own errors are not the subject.
+    for (const stream of [begun, part, never]) stream.on('error', () => undefined);
+    begun.pipe(never as unknown as Parameters<typeof begun.pipe>[0]).on('error', () => undefined);
     const received = receive(never, { signal: controller.signal });
+    if (isBegun) await expect.poll(() => never.readableLength === 0 && never.readableFlowing !== null).toBe(true);
     controller.abort();
     await expect(received).rejects.toMatchObject({ code: 'canceled' });
     expect(await readdir(folder)).toEqual(before);

@@ -1,11 +1,11 @@
 /** The context of a static app's image: its public files, compressed beforehand, below the server's directory. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
-import { extract as tarExtract, pack as tarPack, type Pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
+import { addTarEntry, rewriteTar, type TarEntry } from '../rewrite-tar.ts';
 
 const compressibleNames = /\.(html?|css|m?js|json|map|svg|xml|txt|csv|md|wasm|webmanifest|ttf|otf|ico)$/i;
 const [minBytes, maxBytes] = [1024, 8 * 1024 * 1024];
@@ -26,28 +26,17 @@ export interface StaticFilesOptions {
 
 /** A tar for a build's context. Errors arrive on the stream. */
 export function openStaticFiles(options: StaticFilesOptions): Readable {
-  const output = new PassThrough();
-  const pack = tarPack();
-  const extract = tarExtract();
-  const fail = (error: unknown): void => {
-    extract.destroy();
-    pack.destroy();
-    output.destroy(error as Error);
-  };
-  const copy = async (): Promise<void> => {
-    pack.entry({ name: './', type: 'directory', mtime: new Date(0) });
-    for (const [name, content] of Object.entries(options.extra)) pack.entry({ name, mtime: new Date(0) }, content);
-    for await (const entry of extract) {
+  return rewriteTar(options.tarPath, {
+    begin: async (pack) => {
+      await addTarEntry(pack, { name: './', type: 'directory', mtime: new Date(0) });
+      for (const [name, content] of Object.entries(options.extra)) await addTarEntry(pack, { name, mtime: new Date(0) }, content);
+    },
+    each: async (entry, pack) => {
       const path = servedPath(entry.header.name, options.root);
       if (path === undefined) entry.resume();
       else await copyEntry(entry, { pack, path, options });
-    }
-    pack.finalize();
-  };
-  pipeline(createReadStream(options.tarPath), extract).catch(fail);
-  copy().catch(fail);
-  pipeline(pack, output).catch(fail);
-  return output;
+    },
+  });
 }
 
 /** Path below the served folder; `undefined` for what is never served: hidden files, files of builds, what lies elsewhere. */
@@ -60,17 +49,14 @@ export function servedPath(name: string, root: string): string | undefined {
   return isHidden ? undefined : path;
 }
 
-type Entry = ReturnType<typeof tarExtract> extends AsyncIterable<infer T> ? T : never;
-
-async function copyEntry(entry: Entry, { pack, path, options }: { pack: Pack; path: string; options: StaticFilesOptions }): Promise<void> {
+async function copyEntry(entry: TarEntry, { pack, path, options }: { pack: Pack; path: string; options: StaticFilesOptions }): Promise<void> {
   const { header } = entry;
   const name = options.below + path;
   if (header.type !== 'file') {
     entry.resume();
     const target = linkTarget(header.type, { path, target: header.linkname, options });
     if (target === undefined) return options.onLeftOut(path);
-    pack.entry({ name, type: header.type, mode: 0o755, mtime: new Date(0), ...(target === '' ? {} : { linkname: target }) });
-    return;
+    return await addTarEntry(pack, { name, type: header.type, mode: 0o755, mtime: new Date(0), ...(target === '' ? {} : { linkname: target }) });
   }
   // Larger files keep the commit's time: their ETag changes with every commit, which costs a download, no more.
   if (header.size > maxBytes) return await pipeline(entry, pack.entry({ name, size: header.size, mode: 0o644, mtime: header.mtime }));
@@ -100,11 +86,7 @@ function linkTarget(type: string, { path, target, options }: { path: string; tar
  */
 async function addFile(pack: Pack, name: string, bytes: Buffer): Promise<void> {
   const mtime = new Date(createHash('sha256').update(bytes).digest().readUInt32BE(0) % 0x7fff_ffff * 1000);
-  const add = async (suffix: string, content: Buffer): Promise<void> => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    pack.entry({ name: name + suffix, mode: 0o644, mtime }, content, (error) => (error ? reject(error) : resolve()));
-    await promise;
-  };
+  const add = (suffix: string, content: Buffer): Promise<void> => addTarEntry(pack, { name: name + suffix, mode: 0o644, mtime }, content);
   await add('', bytes);
   if (!compressibleNames.test(name) || bytes.length < minBytes) return;
   const [gz, br] = await Promise.all([
