@@ -8,6 +8,8 @@ import { ForgeError } from '../../src/errors.ts';
 import { createReport } from '../../src/report.ts';
 import { createGitWorld, drain, zeroId, type GitWorld } from '../git/git-world.ts';
 
+/** Long enough for a busy machine. */
+const soon = { timeout: 15_000 };
 let world: GitWorld;
 beforeEach(async () => {
   world = await createGitWorld();
@@ -61,7 +63,7 @@ describe('a push', () => {
       await drain(request);
     };
     const late = world.git(folder, 'push', world.sshUrl('hello'), 'main:live');
-    await expect.poll(() => waiting).toBe(1);
+    await expect.poll(() => waiting, soon).toBe(1);
     expect((await world.git(folder, 'push', world.sshUrl('hello'), 'main')).status).toBe(0);
     turn.resolve();
     expect((await late).status).toBe(1);
@@ -86,10 +88,10 @@ describe('a push', () => {
       await turns[0]?.promise;
     };
     const first = world.git(folder, 'push', world.sshUrl('hello'), 'main');
-    await expect.poll(() => arrived.length).toBe(1);
+    await expect.poll(() => arrived.length, soon).toBe(1);
     const built = world.deploy;
     const second = world.git(folder, 'push', world.sshUrl('hello'), 'other:main');
-    await expect.poll(() => arrived.length).toBe(2);
+    await expect.poll(() => arrived.length, soon).toBe(2);
     world.deploy = built;
     turns[0]?.resolve();
     const results = await Promise.all([first, second]);

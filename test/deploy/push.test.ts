@@ -6,6 +6,8 @@ import { ForgeError } from '../../src/errors.ts';
 import { createReport } from '../../src/report.ts';
 import { createGitWorld, drain, type GitWorld } from '../git/git-world.ts';
 
+/** Long enough for a busy machine. */
+const soon = { timeout: 15_000 };
 let world: GitWorld;
 beforeEach(async () => {
   world = await createGitWorld();
@@ -93,7 +95,7 @@ describe.each(['ssh', 'http'] as const)('a push over %s', (transport) => {
     await building.promise;
     process.kill(-(git.pid as number), 'SIGKILL');
     expect(await stopped.promise).toBe('canceled');
-    await expect.poll(() => quarantines('hello')).toEqual([]);
+    await expect.poll(() => quarantines('hello'), soon).toEqual([]);
     expect(await stored('hello', 'refs/heads/main')).toBeUndefined();
   });
 
@@ -110,7 +112,7 @@ describe.each(['ssh', 'http'] as const)('a push over %s', (transport) => {
     const git = world.startGit(folder, 'push', url('hello'), 'main');
     await swapped.promise;
     process.kill(-(git.pid as number), 'SIGKILL');
-    await expect.poll(() => stored('hello', 'refs/heads/main')).toBe(await head(folder));
+    await expect.poll(() => stored('hello', 'refs/heads/main'), soon).toBe(await head(folder));
   });
 
   it('takes shallow pushes, and pushes on top of them', async () => {
