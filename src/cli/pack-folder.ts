@@ -81,7 +81,12 @@ async function addEntry({ tar, folder }: Packing, path: string): Promise<void> {
 }
 
 async function addHeader(tar: Pack, header: Header): Promise<void> {
-  await new Promise<void>((resolve, reject) => tar.entry(header, (error) => (error ? reject(error) : resolve())));
+  await new Promise<void>((resolve, reject) => {
+    const done = (error?: Error | null) => (error ? reject(error) : resolve());
+    // An empty body ends the entry of an empty file at once.
+    if (header.type === 'file') tar.entry(header, Buffer.alloc(0), done);
+    else tar.entry(header, done);
+  });
 }
 
 async function addFile(tar: Pack, header: Header, source: string): Promise<void> {
