@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createStaticBuilder } from '../../../src/build/builders/static.ts';
 import { connectDocker } from '../../../src/docker/connect.ts';
 import { removeImage } from '../../../src/docker/images.ts';
@@ -42,7 +42,7 @@ beforeAll(async () => {
   container = (await execa('docker', ['run', ...options, image.reference])).stdout;
   const { stdout } = await execa('docker', ['inspect', '--format', '{{.NetworkSettings.IPAddress}}', container]);
   address = `http://${stdout}:5123`;
-  await expect.poll(() => fetch(address).then((response) => response.status, () => 0), { timeout: 20_000 }).toBe(200);
+  await vi.waitUntil(() => fetch(address).then((response) => response.ok, () => false), { timeout: 20_000 });
 });
 afterAll(async () => {
   if (container) await execa('docker', ['rm', '--force', container]);
