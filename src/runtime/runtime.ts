@@ -1,18 +1,19 @@
 /** The engine door: instances of releases, started, found, watched and retired in Docker. */
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
-import { removeContainer } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import type { Log } from '../log.ts';
+import { findInstances } from './find-instances.ts';
 import { checkApp, checkFirewall, type FirewallCheck } from './firewall-check.ts';
-import { findContainerIds, findInstances } from './find-instances.ts';
 import { createAppNetworks } from './network.ts';
+import { createOneOffs } from './one-offs.ts';
 import type { InstanceLogs, RuntimeParts } from './parts.ts';
 import { readinessTimings, type ReadinessTimings } from './readiness.ts';
+import { removeApp } from './remove-app.ts';
 import { promote, restartInstance, retire, type RetireFailure, type RetireOptions } from './retire.ts';
-import { parsePool, subnetCount } from './subnet.ts';
-import { removeAbandoned, runOneOff, type OneOffRequest } from './run-one-off.ts';
+import { removeAbandoned, type OneOffRequest } from './run-one-off.ts';
 import { startRelease, type StartRequest } from './start.ts';
+import { parsePool, subnetCount } from './subnet.ts';
 import { watch, type RuntimeEvent } from './watch.ts';
 
 export interface Runtime {
@@ -56,20 +57,20 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const allocateSubnet = (app: string): number => (app === checkApp ? last : options.allocateSubnet(app));
   const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
   const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings };
+  const oneOffs = createOneOffs(parts);
   return {
     startRelease: (request) => startRelease(request, parts),
     promote: (instances) => promote(instances, parts),
     retire: (instances, retireOptions) => retire(instances, retireOptions, parts),
     restartInstance: (instance, signal) => restartInstance(instance, signal, parts),
     findInstances: (app) => findInstances({ docker, dataId, app }),
-    runOneOff: (request) => runOneOff(request, parts),
+    runOneOff: (request) => oneOffs.run(request),
     removeAbandoned: () => removeAbandoned({ docker, dataId }),
     watch: (signal) => watch({ docker, dataId, log }, signal),
     checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
     removeApp: async (app) => {
-      const ids = await findContainerIds({ docker, dataId, app });
-      await Promise.all(ids.map((id) => removeContainer(docker, id)));
-      await networks.removeIfEmpty(app);
+      await oneOffs.end(app);
+      await removeApp(app, parts);
     },
   };
 }

@@ -17,6 +17,8 @@ import { docker, imageOf, limits, releaseOf, startOf, testRuntime, type TestRunt
 
 const apps = Array.from({ length: 30 }, (_, index) => `app${index}`);
 let reference: string;
+/** Engines of busy machines are slow. */
+const patience = { timeout: 30_000 };
 let forge: TestRuntime;
 let other: TestRuntime;
 beforeAll(async () => {
@@ -73,7 +75,7 @@ test('a promoted instance that crashes comes back at its address; the watch tell
     await fetch(`http://${instance.address}:5000/crash`).catch(() => undefined);
     return events.some(({ kind }) => kind === 'started');
   }, { timeout: 20_000, interval: 500 }).toBe(true);
-  await expect.poll(() => answers(instance), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => answers(instance), patience).toBe(true);
   expect(events).toContainEqual({ kind: 'died', app: 'hello', name: 'web.1', containerId: instance.containerId, exitCode: 3 });
   expect(events).toContainEqual({ kind: 'started', app: 'hello', name: 'web.1', containerId: instance.containerId });
   controller.abort();
@@ -86,7 +88,7 @@ test('a stopped container is found and starts again at its address', async () =>
   await docker.getContainer(instance.containerId).stop({ t: 0 });
   expect(await forge.runtime.findInstances('hello')).toEqual([{ ...instance, isRunning: false, address: '' }]);
   await forge.runtime.restartInstance(instance);
-  await expect.poll(() => answers(instance), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => answers(instance), patience).toBe(true);
   expect(await forge.runtime.findInstances('hello')).toEqual([instance]);
   await forge.runtime.retire([instance], { stopTimeoutMs: 0 });
 });
@@ -162,10 +164,10 @@ test('the watch waits for an engine that went away and says when it is back', as
   const watching = (async () => {
     for await (const event of watch({ docker: connectDocker(socketPath), dataId: forge.dataId, log: pino({ level: 'silent' }) }, controller.signal)) events.push(event);
   })();
-  await expect.poll(() => connections.size).toBeGreaterThan(0);
+  await expect.poll(() => connections.size, patience).toBeGreaterThan(0);
   await close();
   const closeAgain = await open();
-  await expect.poll(() => events, { timeout: 20_000 }).toEqual([{ kind: 'reconnected' }]);
+  await expect.poll(() => events, patience).toEqual([{ kind: 'reconnected' }]);
   controller.abort();
   await watching;
   await closeAgain();

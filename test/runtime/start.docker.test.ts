@@ -4,6 +4,8 @@ import { networkName } from '../../src/runtime/network.ts';
 import { behaviourImage } from '../support/images.ts';
 import { docker, imageOf, limits, releaseOf, startOf, testRuntime, type TestRuntime } from './support.ts';
 
+/** Engines of busy machines are slow. */
+const patience = { timeout: 30_000 };
 let forge: TestRuntime;
 let reference: string;
 const text = async (address: string, path = '/') => await (await fetch(`http://${address}:5000${path}`)).text();
@@ -114,7 +116,7 @@ describe('a release that fails leaves nothing behind and says why', () => {
     const controller = new AbortController();
     const starting = forge.runtime.startRelease(startOf(doing('silent'), controller.signal));
     const canceled = failureOf(starting);
-    await expect.poll(() => forge.runtime.findInstances('hello')).toHaveLength(1);
+    await expect.poll(() => forge.runtime.findInstances('hello'), patience).toHaveLength(1);
     controller.abort();
     expect((await canceled).code).toBe('canceled');
     await expectNothingLeft();
