@@ -25,6 +25,7 @@ const { values: flags } = parseArgs({
 });
 const [proxyCore, loadCore] = ['0', '1'];
 const microsecondsPerTick = 10_000;
+const warmUpRequests = 60_000;
 const directory = mkdtempSync(join(tmpdir(), 'forge-bench-'));
 // nginx serves as a user of its own.
 chmodSync(directory, 0o755);
@@ -161,6 +162,11 @@ function measure(pid: number, port: number, seconds: string): Sample {
   return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), microseconds: used / requests };
 }
 
+/** Until compilers and caches have settled: by requests, not by time, as a busy machine makes few of them. */
+function warmUp(pid: number, port: number): void {
+  for (let requests = 0, rounds = 0; requests < warmUpRequests && rounds < 10; rounds += 1) requests += measure(pid, port, '2').perSecond * 2;
+}
+
 const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b);
 const median = (values: readonly number[]): number => sorted(values)[Math.floor(values.length / 2)] ?? NaN;
 const spread = (values: readonly number[], digits: number): string => `${(sorted(values)[0] ?? NaN).toFixed(digits)}–${(sorted(values).at(-1) ?? NaN).toFixed(digits)}`;
@@ -176,7 +182,7 @@ try {
     const child = await start(proxyCore, words, port);
     running.push({ name, port, pid: child.pid as number, samples: [] });
   }
-  for (const { pid, port } of running) measure(pid, port, flags.seconds);
+  for (const { pid, port } of running) warmUp(pid, port);
   for (let round = 0; round < Number(flags.rounds); round += 1) {
     for (const { pid, port, samples } of running) samples.push(measure(pid, port, flags.seconds));
   }

@@ -37,7 +37,7 @@ const maxConnections = 20_000;
 export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const targets = createTargets({ connectTimeoutMs, keepAliveMs: targetKeepAliveMs });
   let router: Router<Target> | undefined;
-  const scope: ExchangeScope = { log, waiting: new WaitingList(), clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
+  const scope: ExchangeScope = { log, waiting: new WaitingList(), unflushed: [], clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
   const server = createServer({
     maxHeaderSize: options.maxHeadBytes,
     headersTimeout: options.headerTimeoutMs,

@@ -18,6 +18,8 @@ export interface ExchangeScope {
   readonly log: Log;
   /** Exchanges that wait for a response head. */
   readonly waiting: WaitingList<Exchange>;
+  /** Responses whose head was written in this turn of the event loop; one immediate flushes them all. */
+  readonly unflushed: ServerResponse[];
   /** Milliseconds, moved on a few times a second: exact enough for deadlines of seconds. */
   readonly clock: { nowMs: number };
   /** The entry as of now; a retry must not go by a table that has been replaced meanwhile. */
@@ -69,6 +71,8 @@ export class Exchange implements DispatchHandler, Waiter {
       return;
     }
     this.#response.on('close', () => this.#onClientClose());
+    // A response that waits behind a pipelined one hears nothing of its connection.
+    if (this.#response.socket === null) this.#request.on('aborted', () => this.#onClientClose());
     target.claim();
     this.#target = target;
     this.#send(false);
@@ -103,7 +107,7 @@ export class Exchange implements DispatchHandler, Waiter {
     if (statusText) response.writeHead(status, statusText, head.headers);
     else response.writeHead(status, head.headers);
     // A body that came with the head leaves with it; otherwise the head must not wait for the body.
-    process.nextTick(flushHead, response);
+    flushSoon(this.#scope.unflushed, response);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -235,8 +239,13 @@ export class Exchange implements DispatchHandler, Waiter {
   }
 }
 
-function flushHead(response: ServerResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+function flushSoon(unflushed: ServerResponse[], response: ServerResponse): void {
+  if (unflushed.push(response) === 1) setImmediate(flushHeads, unflushed);
+}
+
+function flushHeads(unflushed: ServerResponse[]): void {
+  for (const response of unflushed) if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+  unflushed.length = 0;
 }
 
 const isIdempotent = (method: string | undefined): boolean => method === 'GET' || method === 'HEAD' || method === 'OPTIONS';

@@ -162,6 +162,20 @@ describe('when one side leaves', () => {
     }
   });
 
+  test('a client that leaves ends its pipelined requests too', async () => {
+    const [open, left] = [new Set<string>(), new Set<string>()];
+    const app = await stage.app('web.1@v1', (request, response) => {
+      open.add(request.url ?? '');
+      response.on('close', () => left.add(request.url ?? ''));
+    });
+    await stage.serve([route('a.test', app)]);
+    const client = rawClient(stage.port);
+    client.send(head('/1') + head('/2') + head('/3'));
+    await eventually(() => open.size === 3);
+    client.socket.destroy();
+    await eventually(() => left.size === 3);
+  });
+
   test('a client that leaves in the middle of an upload never gives the app a whole request', async () => {
     const outcomes: string[] = [];
     const app = await stage.app('web.1@v1', (request) => {
