@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { listenHttp } from './api/http-server.ts';
 import { createBuilders } from './build/create-builders.ts';
 import { listenControl, type ControlConnection } from './control/server.ts';
+import { refuseSecondServer } from './control/socket-file.ts';
 import type { Config } from './config.ts';
 import { createAttempts } from './deploy/attempt.ts';
 import type { DeployParts } from './deploy/deploy.ts';
@@ -59,9 +60,11 @@ export const forgeVersion: string = (JSON.parse(readFileSync(join(root, 'package
 /** Comes up beside a proxy that runs or is about to. Throws `conflict` for a data directory or port in use. */
 export async function startForge(config: Config, log: Log): Promise<Forge> {
   await using stack = new AsyncDisposableStack();
+  // Before anything is touched that a forge on this data directory may be using.
+  await refuseSecondServer(adminSocketPath(config));
   const core = await wireCore(config, log, stack);
-  const doors = await openDoors(core, stack);
   await recover({ store: core.store, log, resolveRef: core.repositories.resolveRef });
+  const doors = await openDoors(core, stack);
   keepReconciled(core, stack);
   const { http } = await core.proxy.addresses();
   core.publicPort.http = http;
@@ -90,7 +93,7 @@ interface Core {
   readonly stopping: AbortSignal;
 }
 
-const runFolder = (config: Config): string => join(config.data, 'run');
+const adminSocketPath = (config: Config): string => join(config.data, 'run', 'admin.sock');
 const webSocketPath = (config: Config): string => join(config.proxyDir, 'web.sock');
 
 async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): Promise<Core> {
@@ -140,7 +143,7 @@ async function loadDataId(data: string): Promise<string> {
 
 async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh: number | undefined; adminSocket: string }> {
   const { config, log, store, repositories, deployer } = core;
-  const adminSocket = join(runFolder(config), 'admin.sock');
+  const adminSocket = adminSocketPath(config);
   const pushes = createPushes({
     repositories,
     log,

@@ -232,6 +232,18 @@ add_admin_key() { # line of an authorized_keys file
 }
 
 run_demo() {
+  if "$forge" apps:info hello >/dev/null 2>&1; then
+    say 'Demo: the app hello is there already'
+  else
+    push_demo
+  fi
+  local url="http://hello.$domain"
+  [ "$http_port" = 80 ] || url=$url:$http_port
+  body "curl $url"
+  curl -fsS --max-time 10 --resolve "hello.$domain:$http_port:127.0.0.1" "$url" | sed 's/^/       /' || fail "$url does not answer" 'forge apps:logs hello shows what the app says'
+}
+
+push_demo() {
   say 'Demo: pushing examples/hello with a key that is removed afterwards'
   demo_folder=$(mktemp -d)
   trap remove_demo EXIT
@@ -249,10 +261,6 @@ run_demo() {
     body "git push ssh://$login_user@localhost:$port/hello main"
     git push --quiet "ssh://$login_user@localhost:$port/hello" main 2>&1 | sed 's/^remote: //; s/ *$//'
   ) || fail 'the demo could not be pushed' "The output above says why; ssh and git on this machine reach forge as any other machine would."
-  local url="http://hello.$domain"
-  [ "$http_port" = 80 ] || url=$url:$http_port
-  body "curl $url"
-  curl -fsS --max-time 10 --resolve "hello.$domain:$http_port:127.0.0.1" "$url" | sed 's/^/       /' || fail "$url does not answer" 'forge apps:logs hello shows what the app says'
   remove_demo
 }
 
