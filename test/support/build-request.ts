@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { execa } from 'execa';
 import { pack } from 'tar-stream';
 import type { BuildRequest } from '../../src/build/build-request.ts';
 import { detect } from '../../src/build/detect.ts';
@@ -21,6 +22,12 @@ export interface TestBuildOptions extends Partial<Pick<BuildRequest, 'config' | 
   readonly files: Readonly<Record<string, string>>;
   readonly buildArgs?: readonly string[];
   readonly mtime?: Date;
+}
+
+/** Removes what builds of an app left in the engine, except what is still in use. */
+export async function removeAppImages(app: string): Promise<void> {
+  const { stdout } = await execa('docker', ['image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', `forge/${app}`]);
+  if (stdout !== '') await execa('docker', ['rmi', ...new Set(stdout.split('\n'))], { reject: false });
 }
 
 export async function testBuild(options: TestBuildOptions): Promise<TestBuild> {

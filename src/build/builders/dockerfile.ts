@@ -13,6 +13,7 @@ import { explainBuildError } from './build-error.ts';
 import { watchBuildMemory } from './build-memory.ts';
 import { createBuildProgress } from './build-progress.ts';
 import { chooseEngineBuilder } from './engine-builder.ts';
+import { imageTag } from './image-tag.ts';
 import { openContext } from './docker-context.ts';
 
 export interface DockerfileBuilderOptions {
@@ -50,10 +51,11 @@ async function buildDockerfile(options: DockerfileBuilderOptions, request: Build
     return await buildImage(docker, {
       context: openContext(source),
       dockerfile: 'Dockerfile',
-      tag: `forge/${app}:${request.deploymentId}`,
+      tag: imageTag(request),
       // Nothing that differs from one deployment to the next: the same source gives the same image.
       labels: { 'forge.app': app },
-      buildArgs: buildArgsOf(request, config),
+      // RUN --mount=type=cache is shared by all builds of an engine unless it is told apart by this.
+      buildArgs: { ...buildArgsOf(request, config), ...(engine.name === 'buildkit' ? { BUILDKIT_CACHE_MOUNT_NS: app } : {}) },
       engineBuilder: engine.name,
       memoryBytes: config.buildMemory,
       signal: memory.signal,

@@ -8,6 +8,7 @@ import { ForgeError } from '../../errors.ts';
 import { withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { readAppFile } from '../read-app-file.ts';
+import { imageTag } from './image-tag.ts';
 import { nginxConf, siteDirectory } from './nginx-conf.ts';
 import { openStaticFiles, servedPath } from './static-files.ts';
 import { parseStaticJson, type StaticSettings } from './static-json.ts';
@@ -53,7 +54,7 @@ async function buildStatic({ docker, config }: StaticBuilderOptions, request: Bu
       onLeftOut: (path) => report.body(`warning: ${path} is left out: it is a link out of the served folder`),
     }),
     dockerfile: 'Dockerfile',
-    tag: `forge/${app}:${request.deploymentId}`,
+    tag: imageTag(request),
     labels: { 'forge.app': app },
     buildArgs: {},
     // No step runs a command, so there is nothing to limit.

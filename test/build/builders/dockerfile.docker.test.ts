@@ -5,16 +5,15 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDockerfileBuilder, type DockerfileBuilderOptions } from '../../../src/build/builders/dockerfile.ts';
 import { connectDocker } from '../../../src/docker/connect.ts';
-import { removeImage } from '../../../src/docker/images.ts';
 import type { Image } from '../../../src/domain.ts';
 import { ensureNodeImage, nodeImage } from '../../support/images.ts';
-import { testBuild, type TestBuild, type TestBuildOptions } from '../../support/build-request.ts';
+import { removeAppImages, testBuild, type TestBuild, type TestBuildOptions } from '../../support/build-request.ts';
 
 const docker = connectDocker('/var/run/docker.sock');
 const config = { buildMemory: 2 ** 31, buildTimeout: 60_000, buildExtraCa: '', buildHttpProxy: '', buildHttpsProxy: '', buildNoProxy: '' };
 /** An empty folder for control groups makes forge take the classic builder. */
 const engines: [string, Partial<DockerfileBuilderOptions>][] = [['BuildKit', {}], ['the classic builder', { cgroupDirectory: '/nonexistent' }]];
-const tags: string[] = [];
+const apps = new Set<string>();
 let directory: string;
 
 beforeAll(async () => {
@@ -22,13 +21,13 @@ beforeAll(async () => {
   await ensureNodeImage();
 });
 afterAll(async () => {
-  for (const tag of tags) await removeImage(docker, tag);
+  for (const app of apps) await removeAppImages(app);
   await rm(directory, { recursive: true });
 });
 
 async function requested(files: Record<string, string>, options: Partial<TestBuildOptions> = {}): Promise<TestBuild> {
   const request = await testBuild({ directory, files, ...options });
-  tags.push(`forge/${request.app}:${request.deploymentId}`);
+  apps.add(request.app);
   return request;
 }
 
@@ -113,6 +112,15 @@ describe('a Dockerfile', () => {
     const first = await build(await requested(files, { app: 'same' }));
     const second = await build(await requested(files, { app: 'same', mtime: new Date() }));
     expect(second.digest).toBe(first.digest);
+  });
+
+  test('has cache mounts of its own app only', async () => {
+    const target = `/cache-${Math.random()}`;
+    const reading = (app: string) =>
+      requested({ Dockerfile: `FROM ${nodeImage}\n${fresh()}\nRUN --mount=type=cache,target=${target} ls ${target} > /list; touch ${target}/kept\nCMD ["cat", "/list"]\n` }, { app });
+    expect(await run(await build(await reading('cache-a')))).toBe('');
+    expect(await run(await build(await reading('cache-a')))).toBe('kept');
+    expect(await run(await build(await reading('cache-b')))).toBe('');
   });
 
   test('whose base image cannot be had is refused naming it and what to do', async () => {

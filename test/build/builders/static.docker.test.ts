@@ -5,9 +5,8 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createStaticBuilder } from '../../../src/build/builders/static.ts';
 import { connectDocker } from '../../../src/docker/connect.ts';
-import { removeImage } from '../../../src/docker/images.ts';
 import type { Image } from '../../../src/domain.ts';
-import { testBuild } from '../../support/build-request.ts';
+import { removeAppImages, testBuild } from '../../support/build-request.ts';
 
 const docker = connectDocker('/var/run/docker.sock');
 const script = `/* ${'words that compress well '.repeat(200)} */`;
@@ -33,7 +32,6 @@ let directory: string;
 let container: string;
 let address: string;
 let image: Image;
-const tags: string[] = [];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'forge-static-'));
@@ -46,13 +44,12 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   if (container) await execa('docker', ['rm', '--force', container]);
-  for (const tag of tags) await removeImage(docker, tag);
+  await removeAppImages('static-test');
   await rm(directory, { recursive: true });
 });
 
 async function build(content: Record<string, string>, mtime = new Date(0)): Promise<Image> {
   const request = await testBuild({ directory, files: content, mtime, app: 'static-test' });
-  tags.push(`forge/${request.app}:${request.deploymentId}`);
   const config = { buildMemory: 2 ** 31, buildTimeout: 280_000, cacheDir: join(tmpdir(), 'forge-test-cache') };
   return await createStaticBuilder({ docker, config }).build(request);
 }
