@@ -34,7 +34,7 @@ import { createLogCollector, type LogCollector } from './runtime/logs/collector.
 import { createRuntime, type Runtime } from './runtime/runtime.ts';
 import { createDispatch } from './ssh/dispatch.ts';
 import { createDoor } from './ssh/door.ts';
-import { writeAuthorizedKeys } from './ssh/authorized-keys.ts';
+import { relayCommand, writeAuthorizedKeys } from './ssh/authorized-keys.ts';
 import { createSshServer } from './ssh/server.ts';
 import { createApp, findApp, noSuchApp } from './store/apps.ts';
 import { findKeyByBlob, findKeyByFingerprint, findKeys } from './store/keys.ts';
@@ -209,9 +209,9 @@ const operatorSession = (connection: ControlConnection, argv: readonly string[])
 
 function servicesOf(core: Core, endSessionsOf: (name: string) => void): Services {
   const { store, config, deployer, runtime, logs, repositories, log } = core;
-  const relayCommand = [process.execPath, join(import.meta.dirname, 'relay', import.meta.filename.endsWith('.ts') ? 'relay.ts' : 'relay.js'), config.doorSocket];
+  const relayPath = join(import.meta.dirname, 'relay', import.meta.filename.endsWith('.ts') ? 'relay.ts' : 'relay.js');
   const keysChanged = async (): Promise<void> => {
-    if (config.authorizedKeysFile !== '') await writeAuthorizedKeys(config.authorizedKeysFile, findKeys(store), relayCommand);
+    if (config.authorizedKeysFile !== '') await writeAuthorizedKeys(config.authorizedKeysFile, findKeys(store), relayCommand(process.execPath, relayPath, config.doorSocket));
   };
   return { store, config, version: forgeVersion, deployer, runtime, logs, repositories, log, endSessionsOf, keysChanged };
 }

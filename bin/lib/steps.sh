@@ -92,7 +92,7 @@ make_accounts() {
   usermod -G "docker,$login_user,$proxy_user" "$daemon_user"
   install -d -m 0700 -o "$daemon_user" -g "$daemon_user" "$data"
   install -d -m 2770 -o "$proxy_user" -g "$proxy_user" "$proxy_dir"
-  install -d -m 0750 -o "$daemon_user" -g "$login_user" "$door_dir"
+  install -d -m 2750 -o "$daemon_user" -g "$login_user" "$door_dir"
   install -d -m 0755 "$cache" "$log_dir"
 }
 

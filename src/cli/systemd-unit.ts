@@ -55,7 +55,7 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'Group=forge-daemon',
     'SupplementaryGroups=docker forge forge-proxy',
     // sshd's relay finds its socket here also after a reboot.
-    `ExecStartPre=+/usr/bin/install -d -m 0750 -o forge-daemon -g forge ${doorDir}`,
+    `ExecStartPre=+/usr/bin/install -d -m 2750 -o forge-daemon -g forge ${doorDir}`,
     'UMask=0077',
     'Restart=always',
     'RestartSec=1',

@@ -57,14 +57,12 @@ export function serveSession(session: Ssh2Session, options: ServeSession): OpenS
     streams = openChannelStreams({ channel, socket: options.socket, hasTerminal: terminal !== undefined, onActivity: () => (activeAt = Date.now()) });
     const { stdin, stdout, stderr } = streams;
     isRunning = true;
-    void run(command, { actor: options.actor, stdin, stdout, stderr, terminal, gitProtocol, signal: controller.signal }, streams).finally(() => {
+    const parts = { actor: options.actor, stdin, stdout, stderr, terminal, gitProtocol, signal: controller.signal };
+    void runCommand(command, parts, options).then(streams.finish).finally(() => {
       isRunning = false;
       // The client answers the close, so it has the exit status by then.
       void closed.promise.then(ended.resolve);
     });
-  };
-  const run = async (command: string, parts: Parts, { finish }: ChannelStreams): Promise<void> => {
-    await finish(await runCommand(command, parts, options).catch((error: unknown) => reportError(error, parts.stderr, options.log)));
   };
 
   session.on('pty', (accept, _reject, { cols, rows }) => {
@@ -98,8 +96,13 @@ const endingSignals: ReadonlySet<string> = new Set(['INT', 'TERM', 'HUP', 'KILL'
 
 type Parts = Omit<Parameters<HandleSession>[0], 'argv'>;
 
-async function runCommand(command: string, parts: Parts, { handleSession }: ServeSession): Promise<number> {
-  return await handleSession({ ...parts, argv: parseCommand(command) });
+/** Resolves to the exit status; a command that cannot be read, or a handler that throws, has told why. */
+async function runCommand(command: string, parts: Parts, { handleSession, log }: ServeSession): Promise<number> {
+  try {
+    return await handleSession({ ...parts, argv: parseCommand(command) });
+  } catch (error) {
+    return reportError(error, parts.stderr, log);
+  }
 }
 
 /** Whether git may be given this value of GIT_PROTOCOL. */
