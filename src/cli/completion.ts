@@ -2,8 +2,8 @@
 import { ForgeError } from '../errors.ts';
 import { inputForm } from '../operations/input-form.ts';
 import { operations } from '../operations/operations.ts';
-import { localCommands } from './local-commands.ts';
-import type { CommandContext } from './local-commands.ts';
+import { offeredLocalCommands } from './local-command-list.ts';
+import type { CommandContext } from './command-context.ts';
 
 interface Command {
   readonly name: string;
@@ -30,7 +30,7 @@ function commandsOf(): readonly Command[] {
     return [operation.name, ...(operation.aliases ?? [])].map((name) => ({ ...command, name }));
   });
   const known = new Set(offered.map(({ name }) => name));
-  const local = localCommands
+  const local = offeredLocalCommands
     .filter(({ words }) => words.length === 1 && !known.has(words[0] ?? ''))
     .map(({ words, summary }) => ({ name: words[0] ?? '', summary, flags: ['--help'], takesApp: false }));
   return [...offered, ...local].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -2,7 +2,7 @@
 import { kebab, loadConfig, settings } from '../config.ts';
 import type { Config } from '../config.ts';
 import { ForgeError } from '../errors.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 
 export interface DaemonFlags {
   readonly config: Config;

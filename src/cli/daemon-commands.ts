@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { ForgeError } from '../errors.ts';
 import { readConfigFlags } from './config-flags.ts';
 import type { DaemonFlags } from './config-flags.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 import { localHelp } from './local-help.ts';
 
 type Run = (flags: DaemonFlags, context: CommandContext) => Promise<number>;

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ForgeError } from '../errors.ts';
 import { appOfFolder } from './app-of-folder.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 import { packFolder } from './pack-folder.ts';
 import { sendCommand } from './send-command.ts';
 

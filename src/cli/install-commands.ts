@@ -1,7 +1,7 @@
 /** What bin/install asks of the program: texts for systemd and sshd, and the supervisor where there is no systemd. */
 import { parseArgs } from 'node:util';
 import { ForgeError } from '../errors.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 
 export async function supervise([path]: readonly string[], _context: CommandContext): Promise<number> {
   if (path === undefined) throw new ForgeError('invalid', 'forge supervise takes the file of its plan');

@@ -1,8 +1,8 @@
 import { helpOf, helpOfAll } from '../operations/help.ts';
 import { findOperation, operations } from '../operations/operations.ts';
 import { createStyle } from '../operations/style.ts';
-import { findLocalCommand, localCommands } from './local-commands.ts';
-import type { CommandContext } from './local-commands.ts';
+import { findLocalCommand, offeredLocalCommands } from './local-command-list.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** Help needs no running forge: the list of operations is part of the program. */
 export async function localHelp(rest: readonly string[], { stdout }: CommandContext): Promise<number> {
@@ -17,7 +17,7 @@ export async function localHelp(rest: readonly string[], { stdout }: CommandCont
 }
 
 function localList(): string {
-  const only = localCommands.filter(({ words }) => !operations.some(({ name }) => name === words.join(' ')));
+  const only = offeredLocalCommands.filter(({ words }) => !operations.some(({ name }) => name === words.join(' ')));
   const width = Math.max(...only.map(({ words }) => words.join(' ').length));
   return only.map(({ words, summary }) => `  ${words.join(' ').padEnd(width)}  ${summary}`).join('\n');
 }

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { ForgeError } from '../errors.ts';
 import { readConfigFlags } from './config-flags.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 import { localHelp } from './local-help.ts';
 
 const sshPort = 22;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** `forge 0.1.0`, or JSON: the version of this installation, whether it runs or not. */
 export async function printVersion(rest: readonly string[], { stdout }: CommandContext): Promise<number> {

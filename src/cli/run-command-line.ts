@@ -1,8 +1,9 @@
 /** The `forge` command: what this machine does itself, and everything else as words for the running forge. */
 import { exitStatusOf, ForgeError, isForgeError } from '../errors.ts';
 import { dataDirectory } from './data-directory.ts';
-import { findLocalCommand } from './local-commands.ts';
-import type { CommandContext } from './local-commands.ts';
+import { findLocalCommand } from './local-command-list.ts';
+import { runLocalCommand } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 import { sendCommand } from './send-command.ts';
 
 /** Other spellings of a first word. */
@@ -16,7 +17,7 @@ export async function runCommandLine(words: readonly string[], outside: Omit<Com
     const argv = [synonyms[first] ?? first, ...others];
     const context = { ...outside, data: dataDirectory({ flag, env: outside.env, cwd: outside.cwd }) };
     const local = findLocalCommand(argv);
-    return local ? await local.run(argv.slice(local.words.length), context) : await sendCommand(argv, context);
+    return local ? await runLocalCommand(local, argv, context) : await sendCommand(argv, context);
   } catch (error) {
     return tell(error, outside.stderr);
   }

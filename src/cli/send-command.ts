@@ -4,7 +4,7 @@ import { runSession } from '../control/client.ts';
 import type { Terminal } from '../domain.ts';
 import { adminSocketOf } from './data-directory.ts';
 import { inputCommands, rawCommands } from './input-commands.ts';
-import type { CommandContext } from './local-commands.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** Resolves to the exit status. Rejects with `unavailable` when no forge answers there. */
 export async function sendCommand(argv: readonly string[], context: CommandContext, source?: Readable): Promise<number> {
