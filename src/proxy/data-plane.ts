@@ -48,6 +48,8 @@ export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
     keepAliveTimeout: 0,
     insecureHTTPParser: false,
     requireHostHeader: false,
+    // HTTP/2 is not offered here; who asks (Java's client always does) is answered in HTTP/1.1, as RFC 9110 7.8 allows.
+    shouldUpgradeCallback: (request) => !asksForHttp2(request),
     noDelay: true,
     // Notices peers that are gone without a word behind tunnels and quiet streams.
     keepAlive: true,
@@ -134,9 +136,12 @@ const refusalOf = (refusal: Refusal): Page => refusalPage(refusal.status, refusa
 
 function upgradeRefusal(head: Head): Page | undefined {
   if (head.hasBody) return refusalPage(400, 'A request for an upgrade may not have a body.');
-  if (/(^|[,\s])h2c([,\s]|$)/i.test(head.upgrade)) return refusalPage(400, 'HTTP/2 is not available over an upgrade.');
+  // Node before 24.9 does not ask the callback.
+  if (head.upgrade.toLowerCase().includes('h2c')) return refusalPage(400, 'HTTP/2 is not available over an upgrade.');
   return undefined;
 }
+
+const asksForHttp2 = (request: IncomingMessage): boolean => /(^|[,\s])h2c([,\s]|$)/i.test(request.headers.upgrade ?? '');
 
 const statusByCode: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'The head of the request is too large.'],

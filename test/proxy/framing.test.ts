@@ -60,7 +60,6 @@ describe('requests that two servers could read differently are refused', () => {
     ['the asterisk form', 'OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n', 400],
     ['CONNECT', 'CONNECT a.test:80 HTTP/1.1\r\nHost: a.test\r\n\r\n', 405],
     ['TRACE', 'TRACE / HTTP/1.1\r\nHost: a.test\r\n\r\n', 405],
-    ['an upgrade to HTTP/2', get('Host: a.test', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA'), 400],
     ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
     ['an upgrade with a body', 'POST / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nGET ', 400],
     ['an unknown version', 'GET / HTTP/1.9\r\nHost: a.test\r\n\r\n', 400],
@@ -99,6 +98,14 @@ describe('what is unusual and valid arrives as one request', () => {
   test('pipelined requests are answered in their order', async () => {
     const answer = await exchangeBytes(stage.port, `${get('Host: a.test')}GET /2 HTTP/1.1\r\nHost: b.test\r\n\r\nGET /3 HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`);
     expect(answer.match(/app: \S+ \S+/g)?.map((line) => line.replace(/HTTP.*/, ''))).toEqual(['app: GET /', 'app: GET /2', 'app: GET /3']);
+  });
+
+  test('an upgrade to HTTP/2 is not handed on: the request is answered in HTTP/1.1, its body included', async () => {
+    const upgrade = 'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA';
+    const answer = await exchangeBytes(stage.port, `POST /x HTTP/1.1\r\nHost: a.test\r\n${upgrade}\r\nContent-Length: 5\r\n\r\nGET /`);
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(seen.map(({ line, body }) => [line, body])).toEqual([['POST /x', 'GET /']]);
+    expect(seen[0]?.headers.some((text) => /^(upgrade|http2-settings)$|h2c/i.test(text))).toBe(false);
   });
 
   test('a URL of the same host is handed on as a path', async () => {
