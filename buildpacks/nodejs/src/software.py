@@ -5,7 +5,7 @@ import re
 from cnb.sbom import component, sbom
 
 YARN_ENTRY = re.compile(r'^"?((?:@[^@/"]+/)?[^@"]+)@[^\n]*:\n  version:? "?([^"\n]+)"?', re.M)
-PNPM_ENTRY = re.compile(r"^  '?/?((?:@[^@/']+/)?[^@/']+)[@/](\d[^():']*)(?:\([^']*)?'?:", re.M)
+PNPM_ENTRY = re.compile(r"^  '?/?((?:@[^@/'\s]+/)?[^@/'\s]+)[@/](\d[^():']*)(?:\([^']*)?'?:", re.M)
 
 
 def node_software(app, manager, runtime, tools):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cnb.failure import BuildFailure
 
-FOLDER = (re.compile(r"^(?!.*(^|/)\.\.(/|$))(/?\w[\w. ~/-]*|\.?/?)$"), "a folder of the app")
+FOLDER = (re.compile(r"^(?!.*(^|/)\.\.(/|$))((\./|/)?\w[\w. ~/-]*|\.?/?)$"), "a folder of the app")
 FILE = (re.compile(r"^(?!.*(^|/)\.\.(/|$))/?\w[\w.~/-]*$"), "a file of the site")
 PATH = (re.compile(r"^/[\w.~/*@+-]*$"), "a path that begins with /, of letters, digits and . _ ~ - @ + / *")
 HEADER_NAME = (re.compile(r"^[A-Za-z][A-Za-z0-9-]*$"), "the name of a header")
@@ -50,7 +50,7 @@ def read_static_json(app):
     clean_urls = table.get("clean_urls", False)
     if not isinstance(clean_urls, bool):
         _refuse("clean_urls", "true or false", clean_urls)
-    root = _text(table["root"], FOLDER, "root").strip("/") if "root" in table else None
+    root = _text(table["root"], FOLDER, "root").removeprefix("./").strip("/") if "root" in table else None
     return StaticSettings(
         root="" if root == "." else root,
         clean_urls=clean_urls,
