@@ -9,6 +9,9 @@ import { sendCommand } from './send-command.ts';
 /** Other spellings of a first word. */
 const synonyms: Readonly<Record<string, string>> = { '--help': 'help', '-h': 'help', '--version': 'version', '-v': 'version' };
 
+/** After these, `--data` is another program's flag or one of their own. */
+const keepsItsWords: ReadonlySet<string> = new Set(['run', 'systemd-unit']);
+
 /** Runs one command to its end and resolves to the exit status. Never rejects: failures are told on stderr. */
 export async function runCommandLine(words: readonly string[], outside: Omit<CommandContext, 'data'>): Promise<number> {
   try {
@@ -31,8 +34,8 @@ function takeData(words: readonly string[]): { readonly data: string | undefined
     return { data: second, rest: words.slice(2) };
   }
   if (first?.startsWith('--data=')) return { data: first.slice('--data='.length), rest: words.slice(1) };
-  // `forge apps --data DIR` reads as naturally; after `run` the words are somebody else's.
-  const at = first === 'run' ? -1 : words.indexOf('--data');
+  // `forge apps --data DIR` reads as naturally.
+  const at = first !== undefined && keepsItsWords.has(first) ? -1 : words.indexOf('--data');
   if (at < 0 || words[at + 1] === undefined) return { data: undefined, rest: words };
   return { data: words[at + 1], rest: words.toSpliced(at, 2) };
 }

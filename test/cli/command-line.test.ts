@@ -33,6 +33,12 @@ describe('without a running forge', () => {
     expect((await forge(['config', 'docs'])).stdout).toContain('| `domain` | `--domain` |');
   });
 
+  test('a unit of systemd names the data directory that was asked for', async () => {
+    const { status, stdout } = await forge(['systemd-unit', 'forge', '--data', '/srv/x', '--proxy-dir', '/srv/y', '--door-dir', '/srv/z', '--cache-dir', '/srv/c']);
+    expect(status).toBe(0);
+    expect(stdout).toContain('/srv/x');
+  });
+
   test('daemons refuse flags that there are not', async () => {
     expect(await forge(['serve', '--frobnicate', 'x'])).toMatchObject({ status: 2, stderr: expect.stringContaining('there is no flag --frobnicate') });
     expect(await forge(['up', '--http', 'many'])).toMatchObject({ status: 2, stderr: expect.stringContaining('--http: expected a number, found "many"') });
