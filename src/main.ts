@@ -32,6 +32,7 @@ import { socketName } from './proxy/protocol.ts';
 import { replaceFile } from './replace-file.ts';
 import { createLogCollector, type LogCollector } from './runtime/logs/collector.ts';
 import { createRuntime, type Runtime } from './runtime/runtime.ts';
+import { parsePool, subnetCount } from './runtime/subnet.ts';
 import { createDispatch } from './ssh/dispatch.ts';
 import { createDoor } from './ssh/door.ts';
 import { relayCommand, writeAuthorizedKeys } from './ssh/authorized-keys.ts';
@@ -109,10 +110,11 @@ async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): 
   stack.defer(async () => await logs.close());
   const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
   await repositories.cleanQuarantines();
-  const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app) });
+  const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
   const live = createLive({ proxy, runtime, log, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
   const { builders, forgetBuilds, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
+  void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   const publicPort = { http: config.http };
   const parts: DeployParts = {
@@ -223,6 +225,7 @@ function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: Asy
   const onError = (error: unknown) => log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
   const pass = async () => await reconciler.pass(signal);
   void reconciler.adopt().then(pass).catch(onError);
+  void warnOfOpenFirewall(runtime, log, signal).catch(onError);
   const timer = every(reconcileEveryMs, pass, onError);
   const watching = watchEngine(runtime, pass, { signal, onError });
   stack.defer(async () => {
@@ -230,6 +233,11 @@ function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: Asy
     controller.abort();
     await watching;
   });
+}
+
+async function warnOfOpenFirewall(runtime: Runtime, log: Log, signal: AbortSignal): Promise<void> {
+  const { problem } = await runtime.checkFirewall(signal);
+  if (problem !== undefined) log.warn({ problem }, 'containers can reach services of this machine: run `forge firewall apply` as root');
 }
 
 async function watchEngine(runtime: Runtime, pass: () => Promise<void>, { signal, onError }: { readonly signal: AbortSignal; readonly onError: (error: unknown) => void }): Promise<void> {

@@ -50,7 +50,7 @@ export function createDeployer(parts: DeployerParts): Deployer {
     destroy: (request) => destroy(request, parts),
     runOneOff: async ({ app, session, ...command }) => {
       const release = liveRelease(appOf(app, parts.store), parts);
-      return await parts.runtime.runOneOff({ release, ...command, ...session });
+      return await parts.runtime.runOneOff({ ...session, release, ...command });
     },
     urlOf: parts.urlOf,
   };
