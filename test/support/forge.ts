@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { execa, type ResultPromise } from 'execa';
 import { ensureNodeImage } from './images.ts';
 
@@ -50,6 +51,8 @@ export interface RunningForge {
   forge$(words: readonly string[], options?: { readonly input?: string; readonly cwd?: string }): Spawned;
   /** git with this forge's key, in a folder. */
   git$(folder: string, words: readonly string[], options?: { readonly key?: string }): Spawned;
+  /** Commits everything in the folder; resolves to the commit's id. */
+  commit(folder: string): Promise<string>;
   /** Commits everything in the folder and pushes it to the app's main branch. */
   push(folder: string, app: string, refspec?: string): Promise<Command>;
   remote(app: string): string;
@@ -59,6 +62,10 @@ export interface RunningForge {
   newKey(name: string): Promise<string>;
   /** Ends it with the signal and starts it again on the same ports and data. */
   restart(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends it with the signal; resolves once it is gone. A proxy of its own process goes on. */
+  end(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again after `end`. */
+  begin(): Promise<void>;
   /** Stops it and removes everything that it made. */
   remove(): Promise<void>;
 }
@@ -66,25 +73,35 @@ export interface RunningForge {
 export interface BootOptions {
   /** Settings as flags: `{ readinessTimeout: '5' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Proxy and control plane as two processes, as an installed forge has them; otherwise `forge up`. */
+  readonly hasOwnProxy?: boolean;
 }
 
-export async function bootForge({ settings = {} }: BootOptions = {}): Promise<RunningForge> {
+export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOptions = {}): Promise<RunningForge> {
   await ensureNodeImage();
   const home = await mkdtemp(join(tmpdir(), 'forge-test-'));
   const data = join(home, 'data');
   const keyPath = await createKey(home, 'admin');
   const known = join(home, 'known_hosts');
   const fixed: Record<string, string> = { domain: 'localhost', bind: '127.0.0.1', cacheDir: process.env['FORGE_TEST_CACHE'] ?? join(root, '.cache'), buildExtraCa: extraCa, adminKey: `${keyPath}.pub`, logLevel: 'warn' };
+  const proxy = hasOwnProxy ? await startCommand(['proxy', '--data', data], { ...fixed, http: '0', ...settings }) : undefined;
+  const command = [hasOwnProxy ? 'serve' : 'up', '--data', data];
   let ports = { http: '0', ssh: '0' };
-  let running = await start({ data, settings: { ...fixed, ...ports, ...settings } });
+  const begin = async (): Promise<Started> => await startCommand(command, { ...fixed, ...ports, ...settings });
+  let running = await begin();
   ports = { http: String(running.http), ssh: String(running.ssh) };
-  const folders: string[] = [];
 
   const sshFlags = (key = keyPath) => ['-F', '/dev/null', '-i', key, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-o', `UserKnownHostsFile=${known}`, '-o', 'LogLevel=ERROR'];
   const gitEnv = (key?: string) => ({ GIT_SSH_COMMAND: `ssh ${sshFlags(key).join(' ')}`, GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: join(home, 'gitconfig') });
   await writeFile(join(home, 'gitconfig'), '[user]\n\tname = Tester\n\temail = tester@example.com\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n');
 
   const git$: RunningForge['git$'] = (folder, words, options) => execa('git', words, { cwd: folder, env: gitEnv(options?.key), reject: false, all: true }) as never;
+  const commit = async (folder: string): Promise<string> => {
+    await git$(folder, ['init', '-q']);
+    await git$(folder, ['add', '-A']);
+    await git$(folder, ['commit', '-q', '-m', 'Change', '--allow-empty']);
+    return (await git$(folder, ['rev-parse', 'HEAD'])).stdout.trim();
+  };
   const remote = (app: string) => `ssh://forge@127.0.0.1:${running.ssh}/${app}`;
   return {
     data,
@@ -104,22 +121,24 @@ export async function bootForge({ settings = {} }: BootOptions = {}): Promise<Ru
       execa(program, ['--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
     git$,
     remote,
+    commit,
     push: async (folder, app, refspec = 'main') => {
-      await git$(folder, ['init', '-q']);
-      await git$(folder, ['add', '-A']);
-      await git$(folder, ['commit', '-q', '-m', 'Change', '--allow-empty']);
+      await commit(folder);
       return await git$(folder, ['push', remote(app), refspec]);
     },
     get: async (app, path = '/') => await get({ port: running.http, host: `${app}.localhost`, path }),
     newKey: async (name) => await createKey(home, name),
     restart: async (signal = 'SIGTERM') => {
       await end(running.child, signal);
-      running = await start({ data, settings: { ...fixed, ...ports, ...settings } });
+      running = await begin();
     },
+    end: async (signal) => await end(running.child, signal),
+    begin: async () => void (running = await begin()),
     remove: async () => {
       await end(running.child, 'SIGTERM');
+      if (proxy) await end(proxy.child, 'SIGTERM');
       await removeFromEngine(data);
-      for (const folder of [...folders, home]) await rm(folder, { recursive: true, force: true });
+      await rm(home, { recursive: true, force: true });
     },
   };
 }
@@ -151,8 +170,7 @@ export async function until<T>(what: string, check: () => Promise<T | undefined 
     const seen = await check();
     if (seen !== undefined && seen !== false) return seen;
     if (performance.now() > deadline) throw new Error(`${what} did not happen within ${timeoutMs} ms`);
-    await new Promise((next) => setImmediate(next));
-    await execa('true');
+    await setTimeout(20);
   }
 }
 
@@ -168,24 +186,27 @@ interface Started {
   readonly ssh: number;
 }
 
-async function start({ data, settings }: { readonly data: string; readonly settings: Readonly<Record<string, string>> }): Promise<Started> {
+/** Starts a forge that says where it serves, in one line of JSON. */
+async function startCommand(words: readonly string[], settings: Readonly<Record<string, string>>): Promise<Started> {
   const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value]);
-  const child = execa(program, ['up', '--json', '--data', data, ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
+  const child = execa(program, [...words, '--json', ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const first = lines[Symbol.asyncIterator]().next();
+  const { promise: first, resolve: said } = Promise.withResolvers<string>();
+  lines.once('line', said);
   const ended = child.then(({ stderr }) => {
-    throw new Error(`forge up ended: ${String(stderr)}`);
+    throw new Error(`forge ${words[0]} ended: ${String(stderr)}`);
   });
   ended.catch(() => undefined);
   const timeout = AbortSignal.timeout(startTimeoutMs);
-  const late = new Promise<never>((_, reject) => timeout.addEventListener('abort', () => reject(new Error('forge up did not serve in time'))));
-  const { value } = await Promise.race([first, ended, late]);
-  const { http, ssh } = JSON.parse(String(value)) as { http: number; ssh: number };
+  const late = new Promise<never>((_, reject) => timeout.addEventListener('abort', () => reject(new Error(`forge ${words[0]} did not serve in time`))));
+  const line = await Promise.race([first, ended, late]);
+  const { http, ssh } = JSON.parse(line) as { http: number; ssh: number };
   return { child: child as unknown as ResultPromise, http, ssh };
 }
 
 /** Ends forge; its proxy ends with it, or is ended here when forge could not. */
 async function end(child: ResultPromise, signal: NodeJS.Signals): Promise<void> {
+  if (!isAlive(child.pid as number)) return;
   const children = childrenOf(child.pid as number);
   child.kill(signal);
   await child;
