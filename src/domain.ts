@@ -82,6 +82,8 @@ export interface Plan {
   readonly reason: string;
   /** Raw command lines by process type from the Procfile, in its order; empty without one. Without `release`. */
   readonly procfile: ReadonlyMap<string, string>;
+  /** What the app's files ask for that forge does not do; the pusher reads it. */
+  readonly warnings: readonly string[];
 }
 
 /** A built image, present in the engine. */

@@ -117,6 +117,8 @@ async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): 
   void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   const publicPort = { http: config.http };
+  const attempts = createAttempts({ store, data: config.data, log });
+  stack.defer(async () => await attempts.close());
   const parts: DeployParts = {
     store,
     config,
@@ -125,13 +127,14 @@ async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): 
     live,
     queue: createQueue(),
     builds: createSlots(config.buildConcurrency),
-    attempts: createAttempts({ store, data: config.data, log }),
+    attempts,
+    log,
     diskDirectories: [config.data, '/var/lib/docker'],
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
   const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, log, logs }), publicPort, stopping: stopping.signal };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, stopping: stopping.signal };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

@@ -50,13 +50,14 @@ const rows: readonly Row[] = [
  * choice cannot work (saying why), or when the Procfile, app.json or project.toml is broken.
  */
 export function detect(source: Source, settings: AppSettings): Plan {
-  parseAppJson(readAppFile(source, 'app.json') ?? '');
-  const procfile = parseProcfile(readAppFile(source, 'Procfile') ?? '').processes;
+  const { warnings } = parseAppJson(readAppFile(source, 'app.json') ?? '');
+  const { processes: procfile, release } = parseProcfile(readAppFile(source, 'Procfile') ?? '');
+  const releaseWarning = release === undefined ? [] : ['Procfile: the release command is not run by this version of forge'];
   for (const row of rows) {
     const reason = row.matches(source, settings);
     if (reason === undefined) continue;
     checkPossible(row.name, reason, source);
-    return { builder: row.name, reason, procfile };
+    return { builder: row.name, reason, procfile, warnings: [...warnings, ...releaseWarning] };
   }
   if (settings.builder === 'image') {
     throw new ForgeError('invalid', 'this app is set to run a prebuilt image, and files were pushed', {

@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { createReport, type Report } from '../report.ts';
 import { createDeployment, updateDeployment } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
+import { withTimeout } from '../wait.ts';
 
 export interface AttemptRequest {
   readonly app: string;
@@ -40,14 +41,17 @@ export interface Attempts {
   open(request: AttemptRequest): Attempt;
   /** Aborts an attempt under way: `not-found` when it has ended, `conflict` when it is past its swap. */
   cancel(id: string, by: string): void;
-  /** Whether an attempt of this app is under way. */
-  isActive(id: string): boolean;
+  /** Cancels what is under way, except past the swap, and waits until all of it has ended. */
+  close(): Promise<void>;
 }
 
 interface Running {
   readonly controller: AbortController;
+  readonly ended: PromiseWithResolvers<void>;
   isCommitted: boolean;
 }
+
+const closeTimeoutMs = 20_000;
 
 export const deploymentLogPath = (data: string, id: string): string => join(data, 'deployments', `${id}.log`);
 
@@ -57,9 +61,13 @@ export function createAttempts({ store, data, log }: { readonly store: Store; re
 
   const open = (request: AttemptRequest): Attempt => {
     const deployment = createDeployment(store, { app: request.app, actor: request.actor.name, origin: request.origin, reason: request.reason });
-    const state: Running = { controller: new AbortController(), isCommitted: false };
+    const state: Running = { controller: new AbortController(), ended: Promise.withResolvers(), isCommitted: false };
     running.set(deployment.id, state);
-    return startAttempt({ deployment, request, state, store, log, path: deploymentLogPath(data, deployment.id), onEnd: () => running.delete(deployment.id) });
+    const onEnd = () => {
+      running.delete(deployment.id);
+      state.ended.resolve();
+    };
+    return startAttempt({ deployment, request, state, store, log, path: deploymentLogPath(data, deployment.id), onEnd });
   };
 
   const cancel = (id: string, by: string): void => {
@@ -69,7 +77,15 @@ export function createAttempts({ store, data, log }: { readonly store: Store; re
     state.controller.abort(new ForgeError('canceled', `canceled by ${by}`));
   };
 
-  return { open, cancel, isActive: (id) => running.has(id) };
+  const close = async (): Promise<void> => {
+    const reason = new ForgeError('canceled', 'canceled: forge is being stopped', { hint: 'push again in a moment' });
+    const all = [...running.values()];
+    for (const { controller, isCommitted } of all) if (!isCommitted) controller.abort(reason);
+    const ended = Promise.all(all.map((state) => state.ended.promise));
+    await withTimeout(closeTimeoutMs, 'deployments did not end in time', async () => await ended).catch((error: unknown) => log.warn({ err: error }, 'stopping all the same'));
+  };
+
+  return { open, cancel, close };
 }
 
 interface AttemptParts {
@@ -94,11 +110,14 @@ function startAttempt({ deployment, request, state, store, log, path, onEnd }: A
   request.signal.addEventListener('abort', leave, { once: true });
 
   const end = async (status: DeploymentStatus, failure?: string): Promise<void> => {
-    updateDeployment(store, id, { status, failure, endedAt: new Date().toISOString() });
-    request.signal.removeEventListener('abort', leave);
-    onEnd();
-    file.end();
-    await finished(file).catch(() => undefined);
+    try {
+      updateDeployment(store, id, { status, failure, endedAt: new Date().toISOString() });
+    } finally {
+      request.signal.removeEventListener('abort', leave);
+      file.end();
+      await finished(file).catch(() => undefined);
+      onEnd();
+    }
   };
 
   return {

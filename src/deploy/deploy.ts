@@ -12,6 +12,7 @@ import { receiveSource } from '../build/source.ts';
 import type { Config } from '../config.ts';
 import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import { portOf } from '../runtime/ports.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { findApp, updateApp } from '../store/apps.ts';
@@ -44,6 +45,7 @@ export interface DeployParts {
   readonly attempts: Attempts;
   /** Directories whose disks must have room before a build. */
   readonly diskDirectories: readonly string[];
+  readonly log: Log;
   urlOf(app: string): string;
 }
 
@@ -78,6 +80,7 @@ async function buildImage(request: DeployRequest, attempt: Attempt, parts: Deplo
   try {
     const source = await receive(request, tarPath, attempt, parts.config);
     const plan: Plan = request.origin.kind === 'image' ? imagePlan : detect(source, app.settings);
+    for (const warning of plan.warnings) attempt.report.body(`warning: ${warning}`);
     attempt.report.step(`Building ${app.name} with ${plan.builder}: ${plan.reason}`);
     return await parts.builders[plan.builder].build({
       app: app.name,
@@ -95,7 +98,7 @@ async function buildImage(request: DeployRequest, attempt: Attempt, parts: Deplo
   }
 }
 
-const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map() };
+const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map(), warnings: [] };
 
 async function receive(request: DeployRequest, path: string, attempt: Attempt, config: Config): Promise<Source> {
   if (!request.openSource) return { tarPath: path, sizeBytes: 0, paths: new Set(), files: new Map() };
@@ -152,32 +155,31 @@ export interface GoLive {
 
 /** Swap, tell, confirm, retire. Everything started is gone again when it throws, and the old release serves. */
 export async function goLive({ release, instances, attempt, parts, confirm }: GoLive): Promise<void> {
-  const { app } = release;
-  const { store, live, runtime } = parts;
+  const { app, version } = release;
+  const { store, live, log } = parts;
   const previous = appOf(app, store).currentVersion;
-  let replaced: readonly Instance[];
+  const takeBack = async (serving: readonly Instance[]): Promise<void> => {
+    setCurrentRelease(store, app, previous);
+    await live.swap(app, serving);
+    await parts.runtime.retire(instances, { stopTimeoutMs: 0 });
+  };
+  const before = live.servingOf(app);
   try {
     attempt.commit();
-    setCurrentRelease(store, app, release.version);
-    replaced = await live.swap(app, instances);
-  } catch (error) {
-    setCurrentRelease(store, app, previous);
-    await runtime.retire(instances, { stopTimeoutMs: 0 });
-    throw error;
-  }
-  reportLive(release, attempt, parts);
-  try {
+    setCurrentRelease(store, app, version);
+    const replaced = await live.swap(app, instances);
+    // The engine may restart what crashes from here on; it need not be waited for.
+    const promoted = parts.runtime.promote(instances).catch((error: unknown) => log.warn({ err: error, app }, 'instances could not be set to restart'));
+    reportLive(release, attempt, parts);
     await confirm();
+    await promoted;
+    await attempt.succeed();
+    void live.retire(replaced, retireOptions(appOf(app, store), parts.config));
   } catch (error) {
-    attempt.report.problem('The release is taken back: the previous one serves again.');
-    setCurrentRelease(store, app, previous);
-    await live.swap(app, replaced);
-    await runtime.retire(instances, { stopTimeoutMs: 0 });
+    attempt.report.problem(previous === undefined ? 'The release is taken back.' : `The release is taken back: v${previous} goes on serving.`);
+    await takeBack(before).catch((again: unknown) => log.error({ err: again, app }, 'the release could not be taken back at once; the reconciler does it'));
     throw error;
   }
-  await runtime.promote(instances);
-  await attempt.succeed();
-  void live.retire(replaced, retireOptions(appOf(app, store), parts.config));
 }
 
 function reportLive(release: Release, attempt: Attempt, parts: DeployParts): void {

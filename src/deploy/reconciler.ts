@@ -1,7 +1,6 @@
 /** Carries out what `reconcile` decides: at boot, when the engine comes back, and every minute. Never during an app's turn. */
 import type { App, Instance } from '../domain.ts';
 import { findApp, findApps } from '../store/apps.ts';
-import type { Log } from '../log.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
 import { createReport } from '../report.ts';
 import { findRelease } from '../store/releases.ts';
@@ -18,7 +17,6 @@ export interface Reconciler {
 }
 
 export interface ReconcilerParts extends DeployParts {
-  readonly log: Log;
   readonly logs: Pick<LogCollector, 'follow'>;
 }
 
