@@ -26,6 +26,8 @@ export interface CreatedBuilders {
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
   settled(): Promise<void>;
+  /** Deletes from the registry what no app's newest image needs; waits for builds and lets none start meanwhile. */
+  collectGarbage(signal: AbortSignal): Promise<void>;
 }
 
 export function createBuilders({ docker, config, dataId, log }: BuilderParts): CreatedBuilders {
@@ -42,5 +44,6 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
     forgetBuilds: cnb.removeApp,
     sweep: cnb.sweep,
     settled: cnb.settled,
+    collectGarbage: registry.collectGarbage,
   };
 }

@@ -8,7 +8,7 @@ import { findVolumes, removeVolume } from '../../docker/volumes.ts';
 import { type Config, formatSize } from '../../config.ts';
 import type { Image } from '../../domain.ts';
 import { labels } from '../../labels.ts';
-import { untilAborted, withDeadline } from '../../wait.ts';
+import { untilAborted, withDeadline, withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { keyOf } from '../base-image.ts';
 import type { BuilderFacts } from '../cnb/builder-facts.ts';
@@ -21,6 +21,8 @@ import { runPhases } from '../cnb/run-phases.ts';
 import { sweepBuilds } from '../cnb/sweep-builds.ts';
 import type { TurnLock } from '../cnb/turn-lock.ts';
 import { type ProjectToml, parseProjectToml } from '../project-toml.ts';
+
+const forgetTimeoutMs = 20_000;
 
 export interface CnbBuilderOptions {
   readonly docker: Docker;
@@ -66,6 +68,7 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
       await finishing.get(app);
       const volumes = await findVolumes(docker, cacheLabels(dataId, app));
       await Promise.all(volumes.map((volume) => removeVolume(docker, volume)));
+      await withTimeout(forgetTimeoutMs, `forgetting the images of ${app} took too long`, (signal) => options.registry.forget(`${repositoryOf(app)}:latest`, signal));
     },
     sweep: async () => {
       sweeping = sweepBuilds(docker, dataId);

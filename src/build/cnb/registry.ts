@@ -11,6 +11,7 @@ import type { Log } from '../../log.ts';
 import type { Report } from '../../report.ts';
 import { delay, withDeadline } from '../../wait.ts';
 import { keyOf, makeBaseImage } from '../base-image.ts';
+import { answers, deleteManifest } from './registry-client.ts';
 import { registryConfigPath, registryContainer, registryFiles, registryNames } from './registry-spec.ts';
 import { freePort, loadRegistryState, type RegistryState, saveRegistryState } from './registry-state.ts';
 import type { TurnLock } from './turn-lock.ts';
@@ -31,6 +32,8 @@ export interface Registry {
   ensure(signal: AbortSignal): Promise<RegistryAccess>;
   /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. */
   collectGarbage(signal: AbortSignal): Promise<void>;
+  /** Forgets `name:tag`; does not start a registry for it. */
+  forget(reference: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface RegistryOptions {
@@ -87,6 +90,11 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   return {
     ensure,
+    forget: async (reference, signal) => {
+      const state = await loadRegistryState(statePath, options.port, signal);
+      const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
+      if (found) await deleteManifest(accessTo(found, state), reference, signal);
+    },
     collectGarbage: (signal) =>
       lock.alone(signal, async () => {
         const { containerId } = await ensure(signal);
@@ -96,9 +104,6 @@ export function createRegistry(options: RegistryOptions): Registry {
       }),
   };
 }
-
-/** `authorization` of a request to the registry. */
-export const basicAuth = ({ username, password }: RegistryLogin): string => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 const specKeyOf = (state: RegistryState, image: string | undefined): string => keyOf({ version: 1, state, image }).slice(0, 16);
 
@@ -122,12 +127,12 @@ async function findRunning(docker: Docker, name: string, specKey: string): Promi
   }
 }
 
-async function waitUntilReady(docker: Docker, { containerId, host, login }: RegistryAccess, parent: AbortSignal): Promise<void> {
+async function waitUntilReady(docker: Docker, access: RegistryAccess, parent: AbortSignal): Promise<void> {
+  const { containerId, host } = access;
   using signal = withDeadline(readyTimeoutMs, `the image registry on ${host} did not answer within ${readyTimeoutMs / 1000} s`, parent);
   for (;;) {
     try {
-      const response = await fetch(`http://${host}/v2/`, { headers: { authorization: basicAuth(login) }, signal });
-      if (response.ok) return;
+      if (await answers(access, signal)) return;
     } catch {
       const { State } = await inspectContainer(docker, containerId);
       if (!State.Running && !State.Restarting) {

@@ -6,7 +6,8 @@ import { ForgeError, isForgeError } from '../../errors.ts';
 import type { Report } from '../../report.ts';
 import { type BuilderFacts, inspectBuilder } from './builder-facts.ts';
 import { localBuilder } from './create-builder.ts';
-import { basicAuth, type RegistryAccess } from './registry.ts';
+import type { RegistryAccess } from './registry.ts';
+import { findDigest } from './registry-client.ts';
 
 interface Context {
   readonly docker: Docker;
@@ -41,9 +42,9 @@ export function createRunImages(): { publish(runImage: string, registry: Registr
       const { id } = await ensureImage(runImage, 'the run image', context);
       const key = `${registry.host} ${id}`;
       const known = published.get(key);
-      if (known && (await registryHas(registry, known, signal))) return known;
-      const tagged = `${registry.host}/run:${id.replace('sha256:', '').slice(0, 32)}`;
-      const digest = (await digestOf(registry, tagged, signal)) ?? (await publishNow(docker, { runImage, tagged, registry, report, signal }));
+      if (known && (await findDigest(registry, known.slice(registry.host.length + 1), signal))) return known;
+      const name = `run:${id.replace('sha256:', '').slice(0, 32)}`;
+      const digest = (await findDigest(registry, name, signal)) ?? (await publishNow(docker, { runImage, tagged: `${registry.host}/${name}`, registry, report, signal }));
       const reference = `${registry.host}/run@${digest}`;
       published.set(key, reference);
       return reference;
@@ -71,15 +72,3 @@ async function ensureImage(reference: string, what: string, { docker, report, si
   if (!pulled) throw new ForgeError('failed', `the engine pulled ${reference} but does not know it`);
   return pulled;
 }
-
-const manifestTypes = ['application/vnd.docker.distribution.manifest.v2+json', 'application/vnd.oci.image.manifest.v1+json'].join(', ');
-
-/** Digest of a manifest in forge's registry, or `undefined` when there is none. */
-async function digestOf(registry: RegistryAccess, reference: string, signal: AbortSignal): Promise<string | undefined> {
-  const path = reference.slice(registry.host.length + 1);
-  const [, repository, version] = /^([^@:]+)[@:](.+)$/.exec(path) ?? [];
-  const response = await fetch(`http://${registry.host}/v2/${repository}/manifests/${version}`, { method: 'HEAD', headers: { authorization: basicAuth(registry.login), accept: manifestTypes }, signal });
-  return response.ok ? (response.headers.get('docker-content-digest') ?? undefined) : undefined;
-}
-
-const registryHas = async (registry: RegistryAccess, reference: string, signal: AbortSignal): Promise<boolean> => (await digestOf(registry, reference, signal)) !== undefined;

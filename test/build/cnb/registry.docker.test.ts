@@ -1,22 +1,37 @@
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { basicAuth, type RegistryAccess } from '../../../src/build/cnb/registry.ts';
+import type { RegistryAccess } from '../../../src/build/cnb/registry.ts';
+import { answers, findDigest } from '../../../src/build/cnb/registry-client.ts';
 import { pullDigest, pushImage } from '../../../src/docker/registry-images.ts';
-import { ensureNodeImage, nodeImage } from '../../support/images.ts';
 import { type CnbWorld, createCnbWorld } from './cnb-world.ts';
 
 let world: CnbWorld;
 let access: RegistryAccess;
+let one: string;
+let two: string;
 const signal = AbortSignal.timeout(300_000);
 
 beforeAll(async () => {
-  await ensureNodeImage();
   world = await createCnbWorld();
+  [one, two] = await Promise.all([makeImage('one'), makeImage('two')]);
   access = await world.registry.ensure(signal);
 });
-afterAll(async () => await world.close());
+afterAll(async () => {
+  await world.close();
+  await execa('docker', ['rmi', '-f', one, two]);
+});
+
+/** A small image that differs from the others. */
+async function makeImage(name: string): Promise<string> {
+  const reference = `forge-test/registry-${name}:${world.dataId}`;
+  const folder = join(world.data, name);
+  await writeFile(folder, name);
+  await execa('tar', ['-C', world.data, '-cf', `${folder}.tar`, name]);
+  await execa('docker', ['import', `${folder}.tar`, reference]);
+  return reference;
+}
 
 const ask = async (path: string, headers: Record<string, string> = {}): Promise<Response> => await fetch(`http://${access.host}${path}`, { headers });
 
@@ -24,7 +39,7 @@ describe('the image registry', () => {
   it('listens on loopback only and refuses everybody without its password', async () => {
     expect((await ask('/v2/')).status).toBe(401);
     expect((await ask('/v2/', { authorization: `Basic ${Buffer.from('forge:wrong').toString('base64')}` })).status).toBe(401);
-    expect((await ask('/v2/', { authorization: basicAuth(access.login) })).status).toBe(200);
+    expect(await answers(access, signal)).toBe(true);
     const { stdout } = await execa('docker', ['port', access.containerId]);
     expect(stdout.split('\n').every((line) => line.endsWith(` ${access.host}`))).toBe(true);
     expect((await stat(join(world.data, 'registry.json'))).mode & 0o777).toBe(0o600);
@@ -38,7 +53,7 @@ describe('the image registry', () => {
   });
 
   it('comes back with its data and on its port after its container was removed', async () => {
-    const digest = await pushImage(world.docker, { image: nodeImage, reference: `${access.host}/test:1`, login: access.login, signal });
+    const digest = await pushImage(world.docker, { image: one, reference: `${access.host}/test:1`, login: access.login, signal });
     await execa('docker', ['rm', '-f', access.containerId]);
     const again = await world.registry.ensure(signal);
     expect(again.host).toBe(access.host);
@@ -50,22 +65,22 @@ describe('the image registry', () => {
   it('is started again when it was stopped', async () => {
     await execa('docker', ['stop', '-t', '1', access.containerId]);
     access = await world.registry.ensure(signal);
-    expect((await ask('/v2/', { authorization: basicAuth(access.login) })).status).toBe(200);
+    expect(await answers(access, signal)).toBe(true);
   });
 
   it('forgets what no tag leads to and keeps the rest', async () => {
-    const first = await pushImage(world.docker, { image: nodeImage, reference: `${access.host}/kept:1`, login: access.login, signal });
-    await execa('docker', ['build', '-q', '-t', `forge-test/garbage:${world.dataId}`, '-'], { input: `FROM ${nodeImage}\nLABEL x=${world.dataId}\n` });
-    const image = `forge-test/garbage:${world.dataId}`;
-    const second = await pushImage(world.docker, { image, reference: `${access.host}/moved:1`, login: access.login, signal });
-    await pushImage(world.docker, { image: nodeImage, reference: `${access.host}/moved:1`, login: access.login, signal });
+    const first = await pushImage(world.docker, { image: one, reference: `${access.host}/kept:1`, login: access.login, signal });
+    const second = await pushImage(world.docker, { image: two, reference: `${access.host}/moved:1`, login: access.login, signal });
+    await pushImage(world.docker, { image: one, reference: `${access.host}/moved:1`, login: access.login, signal });
     await world.registry.collectGarbage(signal);
-    const status = async (name: string, digest: string): Promise<number> => {
-      const accept = 'application/vnd.docker.distribution.manifest.v2+json';
-      return (await ask(`/v2/${name}/manifests/${digest}`, { authorization: basicAuth(access.login), accept })).status;
-    };
-    expect(await status('kept', first)).toBe(200);
-    expect(await status('moved', second)).toBe(404);
-    await execa('docker', ['rmi', '-f', image]);
+    expect(await findDigest(access, 'kept:1', signal)).toBe(first);
+    expect(await findDigest(access, `moved@${second}`, signal)).toBeUndefined();
+  });
+
+  it('forgets an app’s image, and says nothing when there is none', async () => {
+    await pushImage(world.docker, { image: one, reference: `${access.host}/apps/gone:latest`, login: access.login, signal });
+    await world.registry.forget('apps/gone:latest', signal);
+    expect(await findDigest(access, 'apps/gone:latest', signal)).toBeUndefined();
+    await world.registry.forget('apps/never:latest', signal);
   });
 });
