@@ -14,7 +14,7 @@ export interface Streams {
 export interface Attachment {
   /**
    * Carries the streams until the container has ended and everything it wrote is handed on, no faster than the readers
-   * take it. The end of `stdin` reaches the container; `stdin` itself is left as it is.
+   * take it. Without a terminal the end of `stdin` reaches the container; `stdin` itself is left as it is.
    */
   carry(streams: Streams): Promise<void>;
   close(): void;
@@ -30,7 +30,8 @@ export async function attachContainer(docker: Docker, id: string, { hasTerminal,
   signal.addEventListener('abort', close, { once: true });
 
   const carry = async ({ stdin, stdout, stderr }: Streams): Promise<void> => {
-    stdin.pipe(socket);
+    // The engine takes the end of a terminal's input for the end of the whole connection, output included.
+    stdin.pipe(socket, { end: !hasTerminal });
     try {
       if (hasTerminal) for await (const chunk of socket) await hand(stdout, chunk as Buffer);
       else for await (const { stream, payload } of frameParts(socket)) await hand(stream === 'stdout' ? stdout : stderr, payload);

@@ -71,6 +71,15 @@ test('a command that does not read its input ends all the same', async () => {
   expect(await status).toBe(0);
 });
 
+test('a terminal whose input has ended loses no output', async () => {
+  const size: Terminal = { columns: 80, rows: 24, onResize: () => undefined };
+  for (let round = 0; round < 5; round += 1) {
+    const { status, stdout } = run(['sh', '-c', 'echo first; sleep 0.05; echo last'], { terminal: size });
+    expect(await text(stdout)).toBe('first\r\nlast\r\n');
+    expect(await status).toBe(0);
+  }
+});
+
 test('an unknown command says so', async () => {
   const { status, stderr } = run(['no-such-command']);
   expect(await text(stderr)).toContain('no-such-command');
