@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { parseAppName } from '../names.ts';
 import { says } from './input-form.ts';
 
-/** An app that is there. Its name is not judged: what is no name is no app either. */
-export const appField = z.string().min(1).meta(says('The app', { short: 'a', placeholder: 'APP' }));
+/** An app that is there. */
+export const appField = z.string().overwrite(parseAppName).meta(says('The app', { short: 'a', placeholder: 'APP' }));
 
 export const newAppField = z.string().overwrite(parseAppName).meta(says('Name of the new app', { short: 'a', placeholder: 'APP' }));
 

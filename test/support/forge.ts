@@ -10,7 +10,8 @@ import { execa, type ResultPromise } from 'execa';
 import { ensureNodeImage } from './images.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const program = join(root, 'bin/forge');
+/** The sources as they are: what was compiled may be older. */
+const program = ['--disable-warning=ExperimentalWarning', join(root, 'src/cli/main.ts')];
 const extraCa = '/etc/ssl/certs/ca-certificates.crt';
 const startTimeoutMs = 60_000;
 
@@ -118,7 +119,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
     ssh$: (words, options = {}) =>
       execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
     forge$: (words, options = {}) =>
-      execa(program, ['--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
+      execa(process.execPath, [...program, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
     git$,
     remote,
     commit,
@@ -189,7 +190,7 @@ interface Started {
 /** Starts a forge that says where it serves, in one line of JSON. */
 async function startCommand(words: readonly string[], settings: Readonly<Record<string, string>>): Promise<Started> {
   const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value]);
-  const child = execa(program, [...words, '--json', ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
+  const child = execa(process.execPath, [...program, ...words, '--json', ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
   const { promise: first, resolve: said } = Promise.withResolvers<string>();
   lines.once('line', said);
