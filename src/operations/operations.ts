@@ -1,6 +1,7 @@
 /** The one list. Everything that offers operations (SSH, the command line, help, completion) reads it. */
 import { ForgeError } from '../errors.ts';
 import { appOperations } from './apps.ts';
+import { auditOperations } from './audit.ts';
 import { configOperations } from './config.ts';
 import { deployOperations } from './deploy.ts';
 import { deploymentOperations } from './deployments.ts';
@@ -29,6 +30,7 @@ export const operations: readonly Operation[] = [
   ...settingOperations,
   ...keyOperations,
   ...tokenOperations,
+  ...auditOperations,
 ];
 
 /** The operation of this name or short form. Throws `invalid` with the nearest name. */

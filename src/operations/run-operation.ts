@@ -14,10 +14,20 @@ import { findOperation } from './operations.ts';
 import { parseArguments } from './parse-arguments.ts';
 import type { Services } from './services.ts';
 import { createStyle } from './style.ts';
+import { terminalOutput } from './terminal-output.ts';
 import { write } from './write.ts';
 
 /** Runs the session's command to its end and resolves to the exit status; failures are told on stderr. Never rejects. */
 export async function runOperation(session: Session, services: Services): Promise<number> {
+  // A command of the app's own has a terminal of its own in its container, which ends lines as terminals do.
+  if (session.terminal === undefined || session.argv[0] === 'run') return await answerSession(session, services);
+  const [stdout, stderr] = [terminalOutput(session.stdout), terminalOutput(session.stderr)];
+  const status = await answerSession({ ...session, stdout: stdout.stream, stderr: stderr.stream }, services);
+  await Promise.all([stdout.flush(), stderr.flush()]);
+  return status;
+}
+
+async function answerSession(session: Session, services: Services): Promise<number> {
   let isJson = session.argv.includes('--json');
   try {
     const operation = findOperation(session.argv[0] ?? 'help');

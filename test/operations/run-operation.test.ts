@@ -31,6 +31,22 @@ describe('apps', () => {
     expect((await stage.run(['apps'])).stdout).not.toContain('\u001b');
   });
 
+  test('lines end with a carriage return for a terminal only, whose client is in raw mode', async () => {
+    const stage = openStage();
+    await stage.ok('apps:create', 'hello');
+    expect((await stage.run(['apps:url', 'hello'], { terminal })).stdout).toBe('http://hello.localhost:8080\r\n');
+    expect((await stage.run(['apps:url', 'ghost'], { terminal })).stderr).toMatch(/"ghost"\r\n/);
+    expect((await stage.run(['apps:url', 'hello'])).stdout).toBe('http://hello.localhost:8080\n');
+  });
+
+  test('the audit shows who did what', async () => {
+    const stage = openStage();
+    expect(await stage.ok('audit')).toBe('Nothing was changed yet.\n');
+    await stage.ok('apps:create', 'hello');
+    expect(await stage.ok('audit', '-a', 'hello')).toMatch(/just now +operator \(operator\) +apps:create +hello +\{"outcome":"ok"\}/);
+    expect(await stage.ok('audit', '-a', 'other')).toBe('Nothing was changed yet.\n');
+  });
+
   test.each(['Hello', '../x', 'a;b', '$(id)', 'a\nb', 'a'.repeat(31), 'forge'])('no app is created under the name %j', async (name) => {
     const stage = openStage();
     const { status, stderr } = await stage.run(['apps:create', name]);
@@ -58,7 +74,7 @@ describe('apps', () => {
     expect(stage.asked).toEqual([]);
     // In a raw terminal the line ends with a carriage return, and corrections arrive as bytes.
     const typed = await stage.run(['apps:destroy', 'hello'], { stdin: 'helk\x7flo\r', terminal });
-    expect(typed).toMatchObject({ status: 0, stdout: 'Removed hello\n' });
+    expect(typed).toMatchObject({ status: 0, stdout: 'Removed hello\r\n' });
     expect(typed.stderr).toContain('helk\b \blo');
   });
 
