@@ -50,10 +50,8 @@ class Build:
     def launch(self, processes, slices=()):
         """`processes`: {type: argv}. `web`, or the only one, is what the image starts by default."""
         default = "web" if "web" in processes else next(iter(processes), None) if len(processes) == 1 else None
-        entries = [
-            {"type": kind, "command": [argv[0]], "args": list(argv[1:]), "default": kind == default}
-            for kind, argv in processes.items()
-        ]
+        # All of argv in `command`: what is given when the process starts comes after it, rather than in place of its arguments.
+        entries = [{"type": kind, "command": list(argv), "default": kind == default} for kind, argv in processes.items()]
         write_toml(self.layers_directory / "launch.toml", {
             **({"processes": entries} if entries else {}),
             **({"slices": [{"paths": list(paths)} for paths in slices]} if slices else {}),

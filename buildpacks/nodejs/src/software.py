@@ -4,7 +4,7 @@ import re
 
 from cnb.sbom import component, sbom
 
-YARN_ENTRY = re.compile(r'^"?((?:@[^@/"]+/)?[^@"]+)@[^\n]*:\n  version:? "?([^"\n]+)"?', re.M)
+YARN_ENTRY = re.compile(r'^"?((?:@[^@/"\s]+/)?[^@"\s]+)@[^\n]*:\n  version:? "?([^"\n]+)"?', re.M)
 PNPM_ENTRY = re.compile(r"^  '?/?((?:@[^@/'\s]+/)?[^@/'\s]+)[@/](\d[^():']*)(?:\([^']*)?'?:", re.M)
 
 
