@@ -31,7 +31,6 @@ const doors: Record<string, RegExp> = {
   'better-sqlite3': /^store\/database\.ts$/,
   undici: /^proxy\//,
   execa: /^run-process\.ts$/,
-  yargs: /^operations\/|^cli\//,
   pino: /^log\.ts$/,
 };
 

@@ -10,19 +10,12 @@ import { delay, withDeadline } from '../wait.ts';
 import { listenControls } from './control-socket.ts';
 import { createDataPlane } from './data-plane.ts';
 import type { ProxyOptions } from './options.ts';
+import type { Plane } from './plane.ts';
 import { socketName, type ProxyAddresses } from './protocol.ts';
 import { loadRoutes, saveRoutes } from './route-copy.ts';
 import { startWorkers } from './workers.ts';
 import type { RouteTable } from '../domain.ts';
 import type { DrainRequest } from './targets.ts';
-
-/** What serves, in this process or in several. */
-export interface Plane {
-  readonly port: number;
-  apply(table: RouteTable): Promise<void>;
-  drain(request: DrainRequest, signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
-}
 
 export interface RunningProxy {
   readonly addresses: ProxyAddresses;

@@ -6,7 +6,7 @@ import type { RouteTable } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { delay, untilAborted, withTimeout } from '../wait.ts';
-import type { Plane } from './main.ts';
+import type { Plane } from './plane.ts';
 import type { ProxyOptions } from './options.ts';
 import type { DrainRequest } from './targets.ts';
 
