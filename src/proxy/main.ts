@@ -15,7 +15,6 @@ import { socketName, type ProxyAddresses } from './protocol.ts';
 import { loadRoutes, saveRoutes } from './route-copy.ts';
 import { startWorkers } from './workers.ts';
 import type { RouteTable } from '../domain.ts';
-import type { DrainRequest } from './targets.ts';
 
 export interface RunningProxy {
   readonly addresses: ProxyAddresses;
