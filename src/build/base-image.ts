@@ -140,7 +140,7 @@ async function bootstrap(task: { rootfs: string; apt: AptSources; options: BaseI
     child.stdin.end(`${apt.lines.join('\n')}\n`);
     const lastLines = collectLines(child.stderr);
     const compress = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-    const stored = pipeline(child.stdout, compress, createWriteStream(aside, { mode: 0o600 }));
+    const stored = pipeline(child.stdout, compress, createWriteStream(aside, { mode: 0o644 }));
     const [result, lines] = await Promise.all([child, lastLines, stored.catch(() => undefined)]);
     if (signal.aborted) throw abortError(signal);
     if (result.exitCode !== 0) {

@@ -8,6 +8,8 @@ import { findImageByLabel, layerImage } from '../../docker/local-image.ts';
 import type { Report } from '../../report.ts';
 import { type BaseImage, hashEntries, keyOf, makeBaseImage } from '../base-image.ts';
 import { type BuildpackFacts, buildpackEntries } from './buildpack-entries.ts';
+import { makeStaticServer } from '../builders/static-server.ts';
+import { makeRegistryImage } from './registry-image.ts';
 import { acquireLifecycle, type Lifecycle, lifecycleEntries, type LifecycleRecipe, type ReleaseArchive } from './lifecycle.ts';
 
 /** What builds use when the setting says `local`. */
@@ -46,8 +48,8 @@ export interface CreatedBuilder {
 }
 
 /**
- * Makes the builder unless nothing that goes in has changed since (then: milliseconds). The three costly parts are made
- * at the same time and kept in the cache directory. Throws `unavailable` saying what the machine lacks.
+ * Makes the builder unless nothing that goes in has changed since (then: milliseconds), and the images of the registry and
+ * the static server. The costly parts are made at the same time and kept in the cache directory. Throws `unavailable` saying what the machine lacks.
  */
 export async function createBuilder(options: CreateBuilderOptions): Promise<CreatedBuilder> {
   const { docker, root, report } = options;
@@ -59,6 +61,9 @@ export async function createBuilder(options: CreateBuilderOptions): Promise<Crea
     acquireLifecycle({ ...parts, recipeDir: join(root, 'builder', 'lifecycle') }),
     makeRunImage(recipe, parts),
     makeBuildImage(recipe, parts),
+    // What forge itself runs for builds: its service may not be able to make images.
+    makeRegistryImage(parts),
+    makeStaticServer(parts),
   ] as const;
   const [lifecycle, run, build] = await allOrStop(work, stop);
 
@@ -147,7 +152,7 @@ function setupOf({ user }: Recipe, { suite }: CreateBuilderOptions) {
 }
 
 /** All results, or the first failure once the others have been told to stop and have ended. */
-async function allOrStop<A, B, C>(work: readonly [Promise<A>, Promise<B>, Promise<C>], stop: AbortController): Promise<[A, B, C]> {
+async function allOrStop<const T extends readonly Promise<unknown>[]>(work: T, stop: AbortController) {
   try {
     return await Promise.all(work);
   } catch (error) {

@@ -10,8 +10,9 @@ import { ForgeError, isForgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Report } from '../../report.ts';
 import { delay, withDeadline } from '../../wait.ts';
-import { keyOf, makeBaseImage } from '../base-image.ts';
+import { keyOf } from '../base-image.ts';
 import { answers, deleteManifest } from './registry-client.ts';
+import { makeRegistryImage } from './registry-image.ts';
 import { registryConfigPath, registryContainer, registryFiles, registryNames } from './registry-spec.ts';
 import { freePort, loadRegistryState, type RegistryState, saveRegistryState } from './registry-state.ts';
 import type { TurnLock } from './turn-lock.ts';
@@ -67,7 +68,7 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   const start = async (state: RegistryState): Promise<RegistryAccess> => {
     using signal = withDeadline(10 * 60_000, 'starting the image registry took longer than 10 min');
-    const image = options.image ?? (await makeRegistryImage(options, signal));
+    const image = options.image ?? (await makeRegistryImage({ ...options, signal })).reference;
     const specKey = specKeyOf(state, options.image);
     await ensurePlainNetwork(docker, { name: names.network, labels: names.labels, hasNeighbours: false });
     await removeContainer(docker, names.container);
@@ -111,11 +112,6 @@ const accessTo = (containerId: string, { port, username, password }: RegistrySta
   const host = `127.0.0.1:${port}`;
   return { containerId, host, login: { username, password, serveraddress: host } };
 };
-
-async function makeRegistryImage({ docker, cacheDir, report }: RegistryOptions, signal: AbortSignal): Promise<string> {
-  const { reference } = await makeBaseImage({ docker, name: 'registry', variant: 'essential', packages: ['docker-registry'], cacheDir, report, signal });
-  return reference;
-}
 
 async function findRunning(docker: Docker, name: string, specKey: string): Promise<string | undefined> {
   try {

@@ -86,7 +86,7 @@ export async function createCnbWorld(flags: Record<string, unknown> = {}): Promi
         app,
         deploymentId: `${dataId.slice(0, 8)}${++builds}`,
         source: { ...source, sizeBytes: 0, paths: new Set(source.files.keys()) },
-        plan: { builder: 'cnb', reason: 'test', warnings: [], procfile: options.procfile ?? new Map(), warnings: [] },
+        plan: { builder: 'cnb', reason: 'test', warnings: [], procfile: options.procfile ?? new Map() },
         settings: { builder: undefined, port: undefined, buildArgs: [], readiness: undefined, drainTimeoutMs: undefined, stopTimeoutMs: undefined },
         config: options.config ?? {},
         origin: { kind: 'folder' },
