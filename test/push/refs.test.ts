@@ -19,9 +19,6 @@ afterAll(async () => await forge.remove());
 const push = async (...words: readonly string[]): Promise<Command> => await forge.git$(folder, ['push', ...words.filter((word) => word.startsWith('--')), forge.remote('refs'), ...words.filter((word) => !word.startsWith('--'))]);
 const served = async (app = 'refs'): Promise<string> => (await forge.get(app)).body;
 const refsOf = async (app: string): Promise<string> => (await forge.git$(folder, ['ls-remote', forge.remote(app)])).stdout;
-const deploymentsOf = async (app: string): Promise<{ id: string; status: string; failure?: string; version?: number; origin: { commit?: string } }[]> =>
-  JSON.parse((await forge.ssh$(['deployments:list', app, '--json'])).stdout);
-const instancesOf = async (app: string): Promise<{ release: number }[]> => JSON.parse((await forge.ssh$(['ps:list', app, '--json'])).stdout).instances;
 
 describe('a push of something else than the deploy branch', () => {
   it('stores a tag and says that it deploys nothing', async () => {
@@ -34,12 +31,12 @@ describe('a push of something else than the deploy branch', () => {
   });
 
   it('stores another branch, says how to deploy it, and serves what it served', async () => {
-    const before = (await deploymentsOf('refs')).length;
+    const before = (await forge.deployments('refs')).length;
     const pushed = await push('main:other');
     expect(pushed.all).toContain('Storing the branch other, not deploying it: only main deploys.');
     expect(pushed.all).toContain('To deploy it: git push <remote> other:refs/heads/main');
     expect(pushed).toMatchObject({ exitCode: 0 });
-    expect((await deploymentsOf('refs')).length).toBe(before);
+    expect((await forge.deployments('refs')).length).toBe(before);
     expect(await served()).toBe('one');
   });
 
@@ -69,11 +66,11 @@ describe('a push of something else than the deploy branch', () => {
   });
 
   it('does nothing for the same commit again', async () => {
-    const before = (await deploymentsOf('refs')).length;
+    const before = (await forge.deployments('refs')).length;
     const again = await push('main');
     expect(again.all).toContain('Everything up-to-date');
     expect(again).toMatchObject({ exitCode: 0 });
-    expect((await deploymentsOf('refs')).length).toBe(before);
+    expect((await forge.deployments('refs')).length).toBe(before);
   });
 
   it('deploys main of two branches that a first push names, and asks which when there is no main', async () => {
@@ -151,11 +148,11 @@ describe('pushes of one app at the same time', () => {
     expect(await served('race')).toBe(winners[0]?.text);
     expect(await refsOf('race')).toContain(`${winners[0]?.commit}\trefs/heads/main`);
     for (const { exitCode, all } of pushed) if (exitCode !== 0) expect(all).toMatch(/superseded: a newer push|another push became live while you waited|another push changed|rejected|fetch first|failed to push/);
-    const deployments = await deploymentsOf('race');
+    const deployments = await forge.deployments('race');
     expect(deployments.filter(({ status }) => status === 'succeeded').length).toBe(1);
     expect(deployments.some(({ status }) => status === 'superseded')).toBe(true);
     expect(deployments.every(({ status }) => ['succeeded', 'superseded', 'failed'].includes(status))).toBe(true);
-    await until('one instance is left', async () => (await instancesOf('race')).length === 1);
+    await until('one instance is left', async () => (await forge.instances('race')).length === 1);
   });
 
   it('let the push that waited go on when the one before it fails', async () => {
@@ -164,7 +161,7 @@ describe('pushes of one app at the same time', () => {
     await Promise.all([forge.commit(broken), forge.commit(good)]);
     const first = forge.git$(broken, ['push', forge.remote('line'), 'main']);
     const ended = first.then((command) => command);
-    await until('the first push builds', async () => (await deploymentsOf('line').catch(() => []))[0]?.status === 'building');
+    await until('the first push builds', async () => (await forge.deployments('line').catch(() => []))[0]?.status === 'building');
     const second = await forge.git$(good, ['push', forge.remote('line'), 'main']);
     expect((await ended).exitCode).not.toBe(0);
     expect(second.all).toMatch(/Waiting for deployment \S+ of this app to end/);

@@ -38,6 +38,13 @@ export interface Answer {
   readonly body: string;
 }
 
+export interface SeenDeployment {
+  readonly id: string;
+  readonly status: string;
+  readonly failure?: string;
+  readonly version?: number;
+}
+
 export interface RunningForge {
   readonly data: string;
   readonly http: number;
@@ -48,10 +55,16 @@ export interface RunningForge {
   readonly keyPath: string;
   /** `ssh forge <words>`; input goes to stdin. */
   ssh$(words: readonly string[], options?: { readonly input?: string; readonly key?: string; readonly flags?: readonly string[] }): Spawned;
+  /** What an operation answers with `--json`, asked as the operator; throws when it fails. */
+  json<T = Record<string, unknown>>(...words: readonly string[]): Promise<T>;
+  /** The attempts to deploy an app, newest first. */
+  deployments(app: string): Promise<readonly SeenDeployment[]>;
+  /** Names of the running instances of an app with their release, such as `web.1@v2`. */
+  instances(app: string): Promise<readonly string[]>;
   /** `forge <words>` as the operator on the machine. */
   forge$(words: readonly string[], options?: { readonly input?: string; readonly cwd?: string }): Spawned;
   /** git with this forge's key, in a folder. */
-  git$(folder: string, words: readonly string[], options?: { readonly key?: string }): Spawned;
+  git$(folder: string, words: readonly string[], options?: { readonly key?: string; readonly isGroup?: boolean }): Spawned;
   /** Commits everything in the folder; resolves to the commit's id. */
   commit(folder: string): Promise<string>;
   /** Commits everything in the folder and pushes it to the app's main branch. */
@@ -96,7 +109,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
   const gitEnv = (key?: string) => ({ GIT_SSH_COMMAND: `ssh ${sshFlags(key).join(' ')}`, GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: join(home, 'gitconfig') });
   await writeFile(join(home, 'gitconfig'), '[user]\n\tname = Tester\n\temail = tester@example.com\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n');
 
-  const git$: RunningForge['git$'] = (folder, words, options) => execa('git', words, { cwd: folder, env: gitEnv(options?.key), reject: false, all: true }) as never;
+  const git$: RunningForge['git$'] = (folder, words, options) => execa('git', words, { cwd: folder, env: gitEnv(options?.key), reject: false, all: true, detached: options?.isGroup === true }) as never;
   const commit = async (folder: string): Promise<string> => {
     await git$(folder, ['init', '-q']);
     await git$(folder, ['add', '-A']);
@@ -104,6 +117,15 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
     return (await git$(folder, ['rev-parse', 'HEAD'])).stdout.trim();
   };
   const remote = (app: string) => `ssh://forge@127.0.0.1:${running.ssh}/${app}`;
+  const forge$: RunningForge['forge$'] = (words, options = {}) =>
+    execa(process.execPath, [...program, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
+  const ssh$: RunningForge['ssh$'] = (words, options = {}) =>
+    execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
+  const json = async <T>(...words: readonly string[]): Promise<T> => {
+    const { exitCode, stdout, stderr } = await ssh$([...words, '--json']);
+    if (exitCode !== 0) throw new Error(`${words.join(' ')} ended with ${exitCode}: ${stderr}`);
+    return JSON.parse(stdout) as T;
+  };
   return {
     data,
     keyPath,
@@ -116,10 +138,14 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
     get pid() {
       return running.child.pid as number;
     },
-    ssh$: (words, options = {}) =>
-      execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
-    forge$: (words, options = {}) =>
-      execa(process.execPath, [...program, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never,
+    ssh$,
+    forge$,
+    json,
+    deployments: async (app) => await json('deployments:list', app),
+    instances: async (app) => {
+      const { instances } = await json<{ instances: { name: string; release: number; isRunning: boolean }[] }>('ps:list', app);
+      return instances.filter(({ isRunning }) => isRunning).map(({ name, release }) => `${name}@v${release}`).sort();
+    },
     git$,
     remote,
     commit,
