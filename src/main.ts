@@ -177,7 +177,7 @@ async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh
   const relay = await listenControl({ socketPath: config.doorSocket, mode: 0o660, accepts: ['door'], onConnection, log });
   stack.defer(async () => await relay.close());
   const git = createGitHttp({ push: pushes.handlePush, fetch, log, authenticate: (_user, secret) => tokenActor(secret, store) });
-  const http = await listenHttp({ socketPath: webSocketPath(config), git, version: forgeVersion, log });
+  const http = await listenHttp({ socketPath: webSocketPath(config), git, log });
   stack.defer(async () => await http.close());
   if (config.adminKey !== '') addAdminKeys(store, config.adminKey);
   await services.keysChanged();

@@ -8,7 +8,6 @@ import type { Log } from '../log.ts';
 export interface HttpServerParts {
   readonly socketPath: string;
   readonly git: HandleHttp;
-  readonly version: string;
   readonly log: Log;
 }
 
@@ -41,10 +40,17 @@ export async function listenHttp(parts: HttpServerParts): Promise<HttpServer> {
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, { git, version }: HttpServerParts): Promise<void> {
+/** No version: it would tell strangers what to try. */
+const pages: Readonly<Record<string, string>> = {
+  '/healthz': 'ok\n',
+  '/': 'forge answers here. Push an app over SSH, or to /<app>.git with an access token as the password.\n',
+};
+
+async function answer(request: IncomingMessage, response: ServerResponse, { git }: HttpServerParts): Promise<void> {
   const url = request.url ?? '/';
   if (isGitPath(url)) return await git(request, response);
-  const [status, text] = url === '/healthz' ? [200, 'ok\n'] : url === '/' ? [200, `forge ${version}\ngit push ssh://… or http://…/<app>.git\n`] : [404, 'there is nothing here\n'];
+  const page = pages[url];
+  const [status, text] = page === undefined ? [404, 'There is nothing here.\n'] : [200, page];
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) });
   response.end(request.method === 'HEAD' ? undefined : text);
 }

@@ -10,7 +10,7 @@ export interface Page {
 
 export const pages = {
   unknownHost: { status: 404, title: 'Nothing is here', text: 'No app answers at this address. Check the name in the address bar.' },
-  noRelease: { status: 503, title: 'Not running yet', text: 'The app behind this address has nothing running right now. Try again in a moment.' },
+  noRelease: { status: 503, title: 'Not running', text: 'The app behind this address has nothing running right now. Try again in a moment.' },
   noTable: { status: 503, title: 'Starting', text: 'This machine is starting and does not know its apps yet. Try again in a moment.' },
   gone: { status: 502, title: 'The app did not answer', text: 'The app behind this address closed the connection or could not be reached. Try again in a moment.' },
   timeout: { status: 504, title: 'The app took too long', text: 'The app behind this address did not answer in time. Try again in a moment.' },
