@@ -226,15 +226,17 @@ function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: Asy
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, stopping]);
   const onError = (error: unknown) => log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
-  const pass = async () => await reconciler.pass(signal);
-  void reconciler.adopt().then(pass).catch(onError);
+  // One pass at a time, and none may still use the store when it closes.
+  let last: Promise<void> = reconciler.adopt().catch(onError);
+  const pass = () => (last = last.then(async () => await reconciler.pass(signal)).catch(onError));
+  void pass();
   void warnOfOpenFirewall(runtime, log, signal).catch(onError);
   const timer = every(reconcileEveryMs, pass, onError);
-  const watching = watchEngine(runtime, pass, { signal, onError });
+  const watching = watchEngine(runtime, pass, signal);
   stack.defer(async () => {
     timer[Symbol.dispose]();
     controller.abort();
-    await watching;
+    await Promise.all([watching, last]);
   });
 }
 
@@ -243,6 +245,6 @@ async function warnOfOpenFirewall(runtime: Runtime, log: Log, signal: AbortSigna
   if (problem !== undefined) log.warn({ problem }, 'containers can reach services of this machine: run `forge firewall apply` as root');
 }
 
-async function watchEngine(runtime: Runtime, pass: () => Promise<void>, { signal, onError }: { readonly signal: AbortSignal; readonly onError: (error: unknown) => void }): Promise<void> {
-  for await (const event of runtime.watch(signal)) if (event.kind === 'reconnected') await pass().catch(onError);
+async function watchEngine(runtime: Runtime, pass: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for await (const event of runtime.watch(signal)) if (event.kind === 'reconnected') await pass();
 }
