@@ -225,7 +225,9 @@ function servicesOf(core: Core, endSessionsOf: (name: string) => void): Services
 function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: AsyncDisposableStack): void {
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, stopping]);
-  const onError = (error: unknown) => log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
+  const onError = (error: unknown) => {
+    if (!signal.aborted) log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
+  };
   // One pass at a time, and none may still use the store when it closes.
   let last: Promise<void> = reconciler.adopt().catch(onError);
   const pass = () => (last = last.then(async () => await reconciler.pass(signal)).catch(onError));
