@@ -25,7 +25,6 @@ class NodeRuntime:
         self.layer = context.layer("node")
         self._package = f"node-linux-{ARCHITECTURES.get(context.architecture, context.architecture)}"
         self._asked_key = digest(asked, context.architecture, renew_key)
-        self._app = context.app
         self.version = self._resolve(asked, where)
         self._bundled = bundled("node").get(self.version)
         self._key = digest("node", self.version, context.architecture)
@@ -37,7 +36,7 @@ class NodeRuntime:
             return fitting
         if self.layer.metadata.get("asked") == self._asked_key:
             return self.layer.metadata["version"]
-        versions = list(find_versions(self._package, self._app))
+        versions = list(find_versions(self._package))
         # An open range such as ">=18" gets the version with long-term support rather than the newest of all.
         supported = newest([version for version in versions if satisfies(version, DEFAULT_MAJOR)], asked)
         found = supported or newest(versions, asked)
@@ -74,7 +73,7 @@ class NodeRuntime:
         return root
 
     def _download(self, root, wanted):
-        archive = download_package(self._package, self.version, self._app)
+        archive = download_package(self._package, self.version)
         unpack_tar(archive, root, wants=lambda name: name.startswith(wanted))
         os.unlink(archive)
         return root

@@ -23,7 +23,6 @@ class PackageTool:
         self.layer = context.layer(name)
         self._package = package
         self._asked_key = digest(package, asked, preferred)
-        self._app = context.app
         self.version = self._resolve(asked, preferred)
         self._bundled = bundled(name).get(self.version)
         self._key = digest(package, self.version)
@@ -37,7 +36,7 @@ class PackageTool:
                 return asked
             if self.layer.metadata.get("asked") == self._asked_key:
                 return self.layer.metadata["version"]
-            versions = list(find_versions(self._package, self._app))
+            versions = list(find_versions(self._package))
             found = newest([version for version in versions if satisfies(version, preferred)], asked) or newest(versions, asked)
         except BrokenRange as error:
             raise BuildFailure(f'package.json asks for {self.name} "{asked}", which is no version or range.',
@@ -64,14 +63,14 @@ class PackageTool:
             shutil.copytree(self._bundled, root, symlinks=True, dirs_exist_ok=True)
             return
         say(f"Installing {self.name} {self.version}")
-        install_package_tool(self._package, self.version, root, self._app)
+        install_package_tool(self._package, self.version, root)
 
 
-def install_package_tool(package, version, root, app=None):
+def install_package_tool(package, version, root):
     """Unpacks the package below lib/node_modules and links its commands into bin/."""
     home = root / "lib" / "node_modules" / package
     home.mkdir(parents=True)
-    archive = download_package(package, version, app)
+    archive = download_package(package, version)
     unpack_tar(archive, home, wants=lambda name: not NOT_NEEDED.match(name))
     os.unlink(archive)
     commands = json.loads((home / "package.json").read_text(encoding="utf-8")).get("bin", {})
