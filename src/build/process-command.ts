@@ -43,21 +43,29 @@ export function cnbProcessTypes(procfile: ReadonlyMap<string, string>, declared:
 const mapLines = (procfile: ReadonlyMap<string, string>, toCommand: (line: string) => ProcessCommand): ProcessTypes =>
   Object.fromEntries([...procfile].map(([type, line]) => [type, toCommand(line)]));
 
-/** The words, if no shell is needed to find them: bare words and quotes without expansions. */
+/** The words, if no shell is needed to find them: bare words and quotes without expansions. One pass: the line is a stranger's. */
 function plainWords(line: string): string[] | undefined {
+  const parts = /(\s+)|'([^']*)'|"([^"$`\\!]*)"|([\w./:,=@%+-]+)/y;
+  const text = line.trim();
   const words: string[] = [];
-  for (const word of line.trim().split(/\s+(?=(?:[^'"]*(?:'[^']*'|"[^"]*"))*[^'"]*$)/)) {
-    const parts = [...word.matchAll(/'([^']*)'|"([^"$`\\!]*)"|([\w./:,=@%+-]+)/gy)];
-    if (parts.length === 0 || parts.map((part) => part[0]).join('') !== word) return undefined;
-    words.push(parts.map((part) => part[1] ?? part[2] ?? part[3]).join(''));
+  let word: string | undefined;
+  while (parts.lastIndex < text.length) {
+    const part = parts.exec(text);
+    if (part === null) return undefined;
+    const [, blank, single, double, bare] = part;
+    if (blank === undefined) word = (word ?? '') + (single ?? double ?? bare);
+    else if (word !== undefined) {
+      words.push(word);
+      word = undefined;
+    }
   }
-  return words;
+  return word === undefined ? words : [...words, word];
 }
 
 /** Whether `exec` may stand before the line: one simple command, no assignment before it, no list, pipe, group or keyword. */
 function isSingleCommand(line: string): boolean {
   const unquoted = line.trim().replaceAll(/'[^']*'|"(?:[^"\\]|\\.)*"|\\./g, 'q');
-  if (/[;&|(){}\n`]/.test(unquoted.replaceAll(/\$\{\w+[^}]*\}|&>|[0-9]*>&[0-9-]|\$\(/g, (match) => (match === '$(' ? '(' : 'v')))) return false;
+  if (/[;&|(){}\n`]/.test(unquoted.replaceAll(/\$\{\w[^}]*\}|&>|[0-9]*>&[0-9-]|\$\(/g, (match) => (match === '$(' ? '(' : 'v')))) return false;
   const [first = ''] = unquoted.split(/\s+/);
   return !shellWords.has(first) && !/^\w+=/.test(first);
 }

@@ -4,6 +4,7 @@ import { parseProcessType } from '../names.ts';
 
 /** Bounds the work that a stranger's line can make. */
 const maxLineChars = 4096;
+const maxTypes = 50;
 
 export interface Procfile {
   /** Command lines by process type, in the file's order, without `release`. */
@@ -31,6 +32,7 @@ export function parseProcfile(text: string): Procfile {
     if (earlier !== undefined) throw broken(number, `the process type ${type} is there twice, first in line ${earlier}`, line);
     lineOf.set(type, number);
     processes.set(type, command);
+    if (processes.size > maxTypes) throw broken(number, `there are more than ${maxTypes} process types`, line);
   }
   const release = processes.get('release');
   processes.delete('release');

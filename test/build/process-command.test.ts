@@ -27,6 +27,12 @@ describe('a command line', () => {
   );
 });
 
+test('a line made to be slow is read as fast as any other', () => {
+  const began = performance.now();
+  for (const line of [`a${' '.repeat(4000)}'`, `${'a '.repeat(2000)}'`, `$${'{a'.repeat(2000)}`]) commandWords(line);
+  expect(performance.now() - began).toBeLessThan(500);
+});
+
 describe('process types', () => {
   const procfile = new Map([['web', 'node a.js'], ['worker', 'node b.js $X']]);
 
