@@ -2,7 +2,7 @@
 import type { ContainerCreateOptions } from '../../docker/connect.ts';
 import { mountVolume } from '../../docker/volumes.ts';
 import type { BuilderFacts } from './builder-facts.ts';
-import type { RegistryAccess } from './registry.ts';
+import type { RegistryAccess } from './registry-client.ts';
 
 const mib = 1024 * 1024;
 /** The lifecycle itself needs little; what it reads is the app's and may be large. */

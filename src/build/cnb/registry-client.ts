@@ -1,6 +1,13 @@
 /** What forge asks its own registry over HTTP. https://distribution.github.io/distribution/spec/api/ */
+import type { RegistryLogin } from '../../docker/registry-images.ts';
 import { ForgeError } from '../../errors.ts';
-import type { RegistryAccess } from './registry.ts';
+
+export interface RegistryAccess {
+  readonly containerId: string;
+  /** `127.0.0.1:<port>`, for the engine and for containers in the registry's network namespace alike. */
+  readonly host: string;
+  readonly login: RegistryLogin;
+}
 
 const manifestTypes = ['application/vnd.docker.distribution.manifest.v2+json', 'application/vnd.oci.image.manifest.v1+json'].join(', ');
 

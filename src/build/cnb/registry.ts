@@ -4,14 +4,13 @@ import { packEntries, putArchive } from '../../docker/archive.ts';
 import type { Docker } from '../../docker/connect.ts';
 import { createContainer, inspectContainer, removeContainer, startContainer, tailContainer } from '../../docker/containers.ts';
 import { ensurePlainNetwork } from '../../docker/plain-network.ts';
-import type { RegistryLogin } from '../../docker/registry-images.ts';
 import { runInContainer } from '../../docker/run-in-container.ts';
 import { ForgeError, isForgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Report } from '../../report.ts';
 import { delay, withDeadline } from '../../wait.ts';
 import { keyOf } from '../base-image.ts';
-import { answers, deleteManifest } from './registry-client.ts';
+import { answers, deleteManifest, type RegistryAccess } from './registry-client.ts';
 import { makeRegistryImage } from './registry-image.ts';
 import { registryConfigPath, registryContainer, registryFiles, registryNames } from './registry-spec.ts';
 import { freePort, loadRegistryState, type RegistryState, saveRegistryState } from './registry-state.ts';
@@ -20,13 +19,6 @@ import type { TurnLock } from './turn-lock.ts';
 const readyTimeoutMs = 20_000;
 const readyPollMs = 25;
 const collectTimeoutMs = 10 * 60_000;
-
-export interface RegistryAccess {
-  readonly containerId: string;
-  /** `127.0.0.1:<port>`, for the engine and for containers in the registry's network namespace alike. */
-  readonly host: string;
-  readonly login: RegistryLogin;
-}
 
 export interface Registry {
   /** The running registry: milliseconds when it runs, else it is started or made again, its data kept. */

@@ -6,8 +6,7 @@ import { ForgeError, isForgeError } from '../../errors.ts';
 import type { Report } from '../../report.ts';
 import { type BuilderFacts, inspectBuilder } from './builder-facts.ts';
 import { localBuilder } from './create-builder.ts';
-import type { RegistryAccess } from './registry.ts';
-import { findDigest } from './registry-client.ts';
+import { findDigest, type RegistryAccess } from './registry-client.ts';
 
 interface Context {
   readonly docker: Docker;

@@ -2,8 +2,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RegistryAccess } from '../../../src/build/cnb/registry.ts';
-import { answers, findDigest } from '../../../src/build/cnb/registry-client.ts';
+import { answers, findDigest, type RegistryAccess } from '../../../src/build/cnb/registry-client.ts';
 import { pullDigest, pushImage } from '../../../src/docker/registry-images.ts';
 import { type CnbWorld, createCnbWorld } from './cnb-world.ts';
 
