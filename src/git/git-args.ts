@@ -38,6 +38,8 @@ const receiveSettings = ({ hooksPath, maxPackBytes }: ReceivePackArgs): readonly
   // A pack stays the pack that came: half the work for a large push, fewer files for a small one. `compact` joins them.
   'receive.unpackLimit=1',
   'receive.advertisePushOptions=false',
+  // Each thread may hold two objects of the size that `GIT_ALLOC_LIMIT` allows.
+  'pack.threads=2',
   `receive.maxInputSize=${maxPackBytes}`,
   // Whoever clones an app gets what others pushed. The three exceptions are harmless and common in old histories.
   'receive.fsckObjects=true',
@@ -94,6 +96,9 @@ export const gitEnvironment = (nodeFolder: string): Readonly<Record<string, stri
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_ATTR_NOSYSTEM: '1',
   GIT_TERMINAL_PROMPT: '0',
+  // A pack of a few kilobytes can hold an object of any size, which git builds in memory unless it is a large file
+  // that comes as it is. Clients send no changes of files above 512 MiB.
+  GIT_ALLOC_LIMIT: '640m',
 });
 
 const protocolVersion = /^version=[0-9]$/;

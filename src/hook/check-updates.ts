@@ -23,8 +23,9 @@ export const isZero = (id: string): boolean => /^0+$/.test(id);
 /** The first reason against the push, `undefined` when git will take every ref. */
 export function checkUpdates(updates: readonly RefUpdate[], objects: PushedObjects): Refusal | undefined {
   const created = updates.filter(({ newId }) => !isZero(newId)).map(({ ref }) => ref);
+  const names = collectNames([...objects.refs.keys(), ...created]);
   for (const update of updates) {
-    const refusal = checkName(update) ?? checkOldId(update, objects) ?? checkObject(update, objects) ?? checkConflict(update, [...objects.refs.keys(), ...created]);
+    const refusal = checkName(update) ?? checkOldId(update, objects) ?? checkObject(update, objects) ?? checkConflict(update, names);
     if (refusal) return refusal;
   }
   return undefined;
@@ -65,10 +66,28 @@ function checkObject({ ref, newId }: RefUpdate, { types }: PushedObjects): Refus
   return { message: `a branch holds a commit, and ${newId.slice(0, 12)} for ${ref.slice(branchPrefix.length)} is a ${type}`, hint };
 }
 
+/** Every ref, and for every folder that refs need one of them: with these a conflict is found without walking all refs for each. */
+interface Names {
+  readonly refs: ReadonlySet<string>;
+  readonly below: ReadonlyMap<string, string>;
+}
+
+function collectNames(refs: readonly string[]): Names {
+  const below = new Map<string, string>();
+  for (const ref of refs) for (const folder of foldersOf(ref)) below.set(folder, ref);
+  return { refs: new Set(refs), below };
+}
+
+function foldersOf(ref: string): string[] {
+  const folders: string[] = [];
+  for (let slash = ref.indexOf('/'); slash > 0; slash = ref.indexOf('/', slash + 1)) folders.push(ref.slice(0, slash));
+  return folders;
+}
+
 /** `main` and `main/x` cannot both exist: one is a file where the other needs a folder. */
-function checkConflict({ ref, newId }: RefUpdate, others: readonly string[]): Refusal | undefined {
+function checkConflict({ ref, newId }: RefUpdate, { refs, below }: Names): Refusal | undefined {
   if (isZero(newId)) return undefined;
-  const other = others.find((name) => name.startsWith(`${ref}/`) || ref.startsWith(`${name}/`));
+  const other = below.get(ref) ?? foldersOf(ref).find((folder) => refs.has(folder));
   if (other === undefined) return undefined;
   return { message: `${ref} cannot exist beside ${other}`, hint: `use another name, or delete ${other} first` };
 }

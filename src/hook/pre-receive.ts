@@ -55,7 +55,8 @@ async function sendArchive(commit: string, updates: readonly RefUpdate[], replie
     replies.send({ archive: commit });
     replies.sendStdin(openArchive(commit));
   } catch (error) {
-    replies.send({ refusal: `git could not read the pushed commit: ${(error as Error).message}` });
+    const why = (error as Error).message;
+    replies.send({ refusal: isForgeError(error) ? `the pushed commit was refused: ${why}` : `git could not read the pushed commit: ${why}` });
   }
 }
 

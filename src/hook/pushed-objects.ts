@@ -9,6 +9,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { RefUpdate } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
 import { isZero, type PushedObjects } from './check-updates.ts';
 
 export async function readPushedObjects(updates: readonly RefUpdate[]): Promise<PushedObjects> {
@@ -20,11 +21,42 @@ export async function readPushedObjects(updates: readonly RefUpdate[]): Promise<
   return { refs: new Map(rows(refs).map(([id, ref]) => [ref, id])), types: new Map(rows(types).filter(([, type]) => type !== 'missing')) };
 }
 
-/** Paths of submodules in the commit's tree; `git archive` would leave empty folders in their place. */
+/** Beyond this a tree is no source: a few small objects can name billions of files, and git holds the names of all in memory. */
+const maxFiles = 1_000_000;
+const maxLineChars = 16 * 1024;
+
+/**
+ * Paths of submodules in the commit's tree; `git archive` would leave empty folders in their place. Throws `invalid`
+ * for a tree of more than a million files, which nothing may unpack.
+ */
 export async function findSubmodules(commit: string): Promise<readonly string[]> {
-  const listing = await git(['ls-tree', '-r', '-z', '--full-tree', commit]);
-  if (!listing.includes('160000 ')) return [];
-  return listing.split('\0').filter((line) => line.startsWith('160000 ')).map((line) => line.slice(line.indexOf('\t') + 1));
+  const child = start(['ls-tree', '-r', '-z', '--full-tree', commit]);
+  const ended = exitOf(child, 'ls-tree');
+  ended.catch(() => undefined);
+  try {
+    const submodules = await readTree(child.stdout);
+    await ended;
+    return submodules;
+  } finally {
+    child.kill();
+  }
+}
+
+async function readTree(listing: Readable): Promise<readonly string[]> {
+  const submodules: string[] = [];
+  let files = 0;
+  let rest = '';
+  for await (const chunk of listing as AsyncIterable<Buffer>) {
+    const lines = (rest + chunk.toString('latin1')).split('\0');
+    rest = lines.pop() ?? '';
+    files += lines.length;
+    if (files > maxFiles) throw new ForgeError('invalid', `its tree names more than ${maxFiles} files`);
+    if (rest.length > maxLineChars) throw new ForgeError('invalid', `its tree names a path longer than ${maxLineChars} bytes`);
+    for (const line of lines) {
+      if (line.startsWith('160000 ')) submodules.push(Buffer.from(line.slice(line.indexOf('\t') + 1), 'latin1').toString());
+    }
+  }
+  return submodules;
 }
 
 /** The commit's files as a tar. The stream breaks off with an error when git does. */

@@ -14,7 +14,7 @@ describe('git is started', () => {
   });
 
   it('with an environment of its own', () => {
-    expect(Object.keys(gitEnvironment('/forge/node')).sort()).toEqual(['GIT_ATTR_NOSYSTEM', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_NOSYSTEM', 'GIT_TERMINAL_PROMPT', 'HOME', 'LC_ALL', 'PATH']);
+    expect(Object.keys(gitEnvironment('/forge/node')).sort()).toEqual(['GIT_ALLOC_LIMIT', 'GIT_ATTR_NOSYSTEM', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_NOSYSTEM', 'GIT_TERMINAL_PROMPT', 'HOME', 'LC_ALL', 'PATH']);
     expect(gitEnvironment('/forge/node')['PATH']).toMatch(/^\/forge\/node:/);
   });
 

@@ -50,3 +50,11 @@ describe('the hook', () => {
     expect(checkUpdates(both, objects)?.message).toBe('refs/heads/a cannot exist beside refs/heads/a/b');
   });
 });
+
+it('takes forty thousand refs beside as many in a moment', () => {
+  const refs = new Map(Array.from({ length: 40_000 }, (_, index) => [`refs/tags/old-${index}`, live]));
+  const updates = Array.from({ length: 40_000 }, (_, index) => ({ ref: `refs/tags/new-${index}`, oldId: zero, newId: commit }));
+  const began = performance.now();
+  expect(checkUpdates(updates, { ...objects, refs })).toBeUndefined();
+  expect(performance.now() - began).toBeLessThan(3_000);
+});
