@@ -143,6 +143,8 @@ try {
 } finally {
   await cnb.removeApp('bench');
   run(['docker', 'logout', access.host]);
+  const images = run(['docker', 'images', '--digests', '--format', '{{.Repository}}@{{.Digest}}']).split('\n').filter((name) => name.startsWith(`${access.host}/`));
+  for (const image of images) spawnSync('docker', ['rmi', image]);
   run(['docker', 'rm', '-f', access.containerId]);
   for (const name of [`forge-registry-${dataId.slice(0, 12)}`, `forge-build-${dataId.slice(0, 12)}`]) {
     spawnSync('docker', ['volume', 'rm', name]);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { packEntries, putArchive } from '../../docker/archive.ts';
 import type { Docker } from '../../docker/connect.ts';
 import { createContainer, inspectContainer, removeContainer, startContainer, tailContainer } from '../../docker/containers.ts';
+import { removeRepository } from '../../docker/images.ts';
 import { ensurePlainNetwork } from '../../docker/plain-network.ts';
 import { runInContainer } from '../../docker/run-in-container.ts';
 import { ForgeError, isForgeError } from '../../errors.ts';
@@ -25,7 +26,7 @@ export interface Registry {
   ensure(signal: AbortSignal): Promise<RegistryAccess>;
   /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. */
   collectGarbage(signal: AbortSignal): Promise<void>;
-  /** Forgets `name:tag`; does not start a registry for it. */
+  /** Forgets `name:tag` and removes the engine's images of that name that no container uses; does not start a registry for it. */
   forget(reference: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -87,6 +88,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       const state = await loadRegistryState(statePath, options.port, signal);
       const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
       if (found) await deleteManifest(accessTo(found, state), reference, signal);
+      await removeRepository(docker, `127.0.0.1:${state.port}/${reference.replace(/:.*$/, '')}`);
     },
     collectGarbage: (signal) =>
       lock.alone(signal, async () => {

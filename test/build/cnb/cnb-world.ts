@@ -12,6 +12,7 @@ import { createTurnLock } from '../../../src/build/cnb/turn-lock.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { connectDocker, type Docker } from '../../../src/docker/connect.ts';
 import { listContainers, removeContainer } from '../../../src/docker/containers.ts';
+import { removeImage } from '../../../src/docker/images.ts';
 import { removeNetwork } from '../../../src/docker/networks.ts';
 import { findVolumes, removeVolume } from '../../../src/docker/volumes.ts';
 import type { Image } from '../../../src/domain.ts';
@@ -95,6 +96,7 @@ export async function createCnbWorld(flags: Record<string, unknown> = {}): Promi
       }),
     close: async () => {
       await cnb.settled();
+      await removeImages(docker, (await registry.ensure(AbortSignal.timeout(60_000))).host);
       await removeAll(docker, dataId);
       await rm(data, { recursive: true, force: true });
     },
@@ -118,6 +120,12 @@ export async function runImage(image: Image, command: readonly string[], env: re
 export async function leftOver(world: CnbWorld): Promise<string[]> {
   const containers = await listContainers(world.docker, [`forge.data=${world.dataId}`, 'forge.build']);
   return [...containers.map(({ Names }) => Names.join()), ...(await findVolumes(world.docker, { 'forge.data': world.dataId, 'forge.build': '' }))];
+}
+
+async function removeImages(docker: Docker, host: string): Promise<void> {
+  const images = await docker.listImages();
+  const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]).filter((name) => name.startsWith(`${host}/`));
+  for (const name of names) await removeImage(docker, name);
 }
 
 async function removeAll(docker: Docker, dataId: string): Promise<void> {

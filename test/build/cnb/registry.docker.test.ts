@@ -76,10 +76,13 @@ describe('the image registry', () => {
     expect(await findDigest(access, `moved@${second}`, signal)).toBeUndefined();
   });
 
-  it('forgets an app’s image, and says nothing when there is none', async () => {
+  it('forgets an app’s image, in the engine too, and says nothing when there is none', async () => {
     await pushImage(world.docker, { image: one, reference: `${access.host}/apps/gone:latest`, login: access.login, signal });
+    const inEngine = async (): Promise<string> => (await execa('docker', ['images', '-q', `${access.host}/apps/gone`])).stdout;
+    expect(await inEngine()).not.toBe('');
     await world.registry.forget('apps/gone:latest', signal);
     expect(await findDigest(access, 'apps/gone:latest', signal)).toBeUndefined();
+    expect(await inEngine()).toBe('');
     await world.registry.forget('apps/never:latest', signal);
   });
 });
