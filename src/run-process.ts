@@ -1,4 +1,6 @@
 /** The one door to child processes. Always argv, never a shell; environment is exactly what is passed. */
+// eslint-disable-next-line no-restricted-imports -- this is the door that the rule names
+import { spawn } from 'node:child_process';
 import { execa } from 'execa';
 import { abortError, ForgeError } from './errors.ts';
 
@@ -60,3 +62,22 @@ export function startProcess(file: string, args: readonly string[], options: Pic
 
 /** A started child, as `startProcess` returns it. */
 export type StartedProcess = ReturnType<typeof startProcess>;
+
+export interface Daemon {
+  /** `undefined`: it could not be started. */
+  readonly pid: number | undefined;
+  /** Resolves, in words, to how it ended. */
+  readonly ended: Promise<string>;
+}
+
+/**
+ * Starts a program that outlives this process and leads a process group of its own. Its output goes to the open file
+ * itself, which execa does not offer: through a pipe, it would end with this process.
+ */
+export function startDaemon(file: string, args: readonly string[], { env, cwd, outputFd }: Pick<ProcessOptions, 'env' | 'cwd'> & { readonly outputFd: number }): Daemon {
+  const child = spawn(file, args, { env: { ...env }, cwd, stdio: ['ignore', outputFd, outputFd], detached: true });
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  child.once('error', (error) => resolve(error.message));
+  child.once('exit', (exitCode, signal) => resolve(signal ?? `exit status ${exitCode}`));
+  return { pid: child.pid, ended };
+}
