@@ -15,5 +15,8 @@ export const labels = {
   data: 'forge.data',
 } as const;
 
+/** How the interfaces of forge's bridges begin: the firewall's rules match it. */
+export const bridgePrefix = 'fg';
+
 /** Process type of one-off containers; no formation may use it. */
 export const oneOffType = 'run';

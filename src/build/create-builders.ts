@@ -1,6 +1,8 @@
 /** The builders that forge has, one for every name, and the registry that buildpacks export to. */
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
+import { removeLabelledImages } from '../docker/labelled-images.ts';
+import { labels } from '../labels.ts';
 import type { Log } from '../log.ts';
 import { createReport } from '../report.ts';
 import type { Builders } from './build-request.ts';
@@ -37,11 +39,14 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
   return {
     builders: {
       cnb,
-      dockerfile: createDockerfileBuilder({ docker, config }),
-      static: createStaticBuilder({ docker, config }),
+      dockerfile: createDockerfileBuilder({ docker, dataId, config }),
+      static: createStaticBuilder({ docker, dataId, config }),
       image: createImageBuilder({ docker, config }),
     },
-    forgetBuilds: cnb.removeApp,
+    forgetBuilds: async (app) => {
+      await cnb.removeApp(app);
+      await removeLabelledImages(docker, [`${labels.app}=${app}`, `${labels.data}=${dataId}`]);
+    },
     sweep: cnb.sweep,
     settled: cnb.settled,
     collectGarbage: registry.collectGarbage,

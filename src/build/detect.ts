@@ -50,14 +50,17 @@ const rows: readonly Row[] = [
  * choice cannot work (saying why), or when the Procfile, app.json or project.toml is broken.
  */
 export function detect(source: Source, settings: AppSettings): Plan {
-  const { warnings } = parseAppJson(readAppFile(source, 'app.json') ?? '');
+  const { warnings, appJson } = parseAppJson(readAppFile(source, 'app.json') ?? '');
   const { processes: procfile, release } = parseProcfile(readAppFile(source, 'Procfile') ?? '');
-  const releaseWarning = release === undefined ? [] : ['Procfile: the release command is not run by this version of forge'];
+  const unheeded = [
+    ...notApplied.filter((key) => Object.keys(appJson[key] ?? {}).length > 0).map((key) => `app.json: ${key}`),
+    ...(release === undefined ? [] : ['Procfile: the release command']),
+  ].map((what) => `${what} is checked, but this version of forge does not act on it`);
   for (const row of rows) {
     const reason = row.matches(source, settings);
     if (reason === undefined) continue;
     checkPossible(row.name, reason, source);
-    return { builder: row.name, reason, procfile, warnings: [...warnings, ...releaseWarning] };
+    return { builder: row.name, reason, procfile, warnings: [...warnings, ...unheeded] };
   }
   if (settings.builder === 'image') {
     throw new ForgeError('invalid', 'this app is set to run a prebuilt image, and files were pushed', {
@@ -69,6 +72,9 @@ export function detect(source: Source, settings: AppSettings): Plan {
     hint: 'add one of these (a Dockerfile always works) and push again',
   });
 }
+
+/** Parts of app.json that are checked only. */
+const notApplied = ['env', 'formation', 'healthchecks', 'scripts', 'cron', 'visibility'] as const;
 
 /** An explicit choice is taken at its word, so say at once what it lacks. */
 function checkPossible(builder: BuilderName, reason: string, source: Source): void {

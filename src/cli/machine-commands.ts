@@ -21,7 +21,7 @@ export async function firewall(rest: readonly string[], context: CommandContext)
     return 0;
   }
   if (action !== 'apply') throw new ForgeError('invalid', 'forge firewall takes apply or remove');
-  const publicPorts = [...new Set([config.http, config.https, config.ssh, sshPort].filter((port) => port > 0))];
+  const publicPorts = [...new Set([config.http, config.ssh, sshPort].filter((port) => port > 0))];
   const families = await applyFirewall({ publicPorts, signal });
   context.stdout.write(`Containers reach no more of this machine than ports ${publicPorts.join(', ')} (${families.join(', ')})\n`);
   return 0;

@@ -25,6 +25,7 @@ export interface RunOptions {
 /** Runs proxy and control plane until a signal; resolves to the exit status. */
 export async function runUp({ config, json, stdout }: RunOptions): Promise<number> {
   const log = createLog(config.logLevel, 'forge');
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(config.proxyDir, { recursive: true, mode: 0o770 });
   const { child: proxy } = await startProxy(config);
   try {
@@ -55,10 +56,7 @@ export async function runServe({ config, json, stdout }: RunOptions): Promise<nu
 async function startProxy(config: Config): Promise<{ readonly child: StartedProcess }> {
   const child = startProcess(process.execPath, [proxyEntry, JSON.stringify(proxyOptions(config)), 'until-stdin-ends'], { env: { PATH: '/usr/bin:/bin' } });
   const errors: Buffer[] = [];
-  child.stderr.on('data', (chunk: Buffer) => {
-    errors.push(chunk);
-    process.stderr.write(chunk);
-  });
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
   const ended = child.then(({ exitCode }) => {
     const said = Buffer.concat(errors).toString().trim();
     throw new ForgeError('failed', `the proxy did not start (exit status ${exitCode}): ${said || 'it said nothing'}`, { hint: 'choose other ports with --http and --ssh if one is in use' });

@@ -1,12 +1,13 @@
 /** Changes of an app without a new build: each takes the app's turn and goes through the same start, swap and retire. */
 import type { Writable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { Actor, App, Formation, FormationEntry, Instance, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
 import { createReport } from '../report.ts';
 import { updateApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
-import { appOf, goLive, recordRelease, retireOptions, startInstances, turnRequest, type DeployParts } from './deploy.ts';
+import { appOf, goLive, recordRelease, releaseSettings, retireOptions, startInstances, turnRequest, type DeployParts } from './deploy.ts';
 import { formationOf, placesOf } from './formation.ts';
 
 export interface ChangeRequest {
@@ -35,8 +36,9 @@ export async function redeploy(request: ChangeRequest & { readonly reason: strin
   }
 }
 
-/** Fresh instances of the live release in place of the running ones. */
+/** Fresh instances in place of the running ones: of the live release, or of a new one when config or settings changed since. */
 export async function restart(request: ChangeRequest, parts: DeployParts): Promise<void> {
+  if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await redeploy({ ...request, reason: 'Restart with changed config' }, parts));
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' }, reason: 'Restart' });
   try {
     using _turn = await parts.queue.take(request.app, turnRequest(attempt, false));
@@ -48,6 +50,14 @@ export async function restart(request: ChangeRequest, parts: DeployParts): Promi
   } catch (error) {
     throw await attempt.fail(error);
   }
+}
+
+/** Whether config or settings differ from what the live release was made with. */
+function hasPendingChange(app: App, parts: DeployParts): boolean {
+  if (app.isStopped) return false;
+  const live = liveRelease(app, parts);
+  const now = releaseSettings(app, live.image, parts);
+  return !isDeepStrictEqual(now, { config: live.config, port: live.port, readiness: live.readiness });
 }
 
 /** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */

@@ -126,10 +126,8 @@ export function recordRelease(draft: {
   const release = createRelease(store, {
     app: app.name,
     image,
-    config: getConfig(store, app.name),
+    ...releaseSettings(app, image, parts),
     formation: formationOf(app, image.processTypes, { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids }),
-    port: portOf(app.settings, image),
-    readiness: app.settings.readiness ?? { path: undefined, timeoutMs: config.readinessTimeout },
     reason: request.reason,
     actor: request.actor.name,
     commit,
@@ -137,6 +135,13 @@ export function recordRelease(draft: {
   attempt.enter('releasing', release.version);
   return release;
 }
+
+/** What a release made now would take from the app. */
+export const releaseSettings = (app: App, image: Image, { store, config }: Pick<DeployParts, 'store' | 'config'>): Pick<Release, 'config' | 'port' | 'readiness'> => ({
+  config: getConfig(store, app.name),
+  port: portOf(app.settings, image),
+  readiness: app.settings.readiness ?? { path: undefined, timeoutMs: config.readinessTimeout },
+});
 
 export async function startInstances(release: Release, attempt: Attempt, parts: DeployParts): Promise<readonly Instance[]> {
   attempt.enter('starting');

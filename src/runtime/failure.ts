@@ -25,7 +25,7 @@ function exitHint(status: number): string {
   if (status === 127) return 'status 127: the command was not found in the image; check the Procfile or the image’s CMD';
   if (status === 126) return 'status 126: the command may not be executed; check its mode, and file capabilities the container has not';
   if (status === 0) return 'a process that ends by itself belongs into a one-off command; an instance must keep running in the foreground';
-  return 'its last lines above say more; the release that served before still serves';
+  return 'its last lines above say more';
 }
 
 /** The same failure with the last lines of the instance. Anything that is not ours passes through. */

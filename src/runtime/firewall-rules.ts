@@ -2,7 +2,7 @@
  * What containers may reach on the machine: pure. Through its bridge's gateway a container reaches whatever the host
  * listens on, and by routing 169.254.169.254, where clouds keep credentials; both end here.
  */
-import { bridgePrefix } from './network.ts';
+import { bridgePrefix } from '../labels.ts';
 
 export interface FirewallInput {
   readonly family: 'ipv4' | 'ipv6';
@@ -22,7 +22,7 @@ export interface FirewallRules {
 export const inputChain = 'FORGE-INPUT';
 export const forwardChain = 'FORGE-FORWARD';
 
-/** `+` is the wildcard of iptables: every app network's bridge. docker0 is where builds run. */
+/** `+` is the wildcard of iptables: the bridge of every network of forge's. docker0 is where Dockerfile builds run. */
 const containerInterfaces = [`${bridgePrefix}+`, 'docker0'] as const;
 
 const linkLocal = { ipv4: ['169.254.0.0/16'], ipv6: ['fe80::/10', 'fd00:ec2::254/128'] } as const;

@@ -8,12 +8,9 @@ import type { Docker } from '../docker/connect.ts';
 import { listContainers } from '../docker/containers.ts';
 import { createNetwork, findNetworkSubnet, removeNetwork } from '../docker/networks.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
-import { labels } from '../labels.ts';
+import { bridgePrefix, labels } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
 import { candidates, formatRange, gatewayOf, isOverlapping, parsePool, parseRoutes, pickAddresses, type Range } from './subnet.ts';
-
-/** Bridges of app networks begin with this, so that firewall rules match them all. */
-export const bridgePrefix = 'fg';
 
 /** Addresses on an app's network that nobody else gets until this is disposed; keep it until the containers exist. */
 export interface Lease extends Disposable {

@@ -5,6 +5,7 @@ import { buildImage } from '../../docker/image-build.ts';
 import { inspectImage } from '../../docker/images.ts';
 import type { Image, Plan } from '../../domain.ts';
 import { ForgeError } from '../../errors.ts';
+import { labels } from '../../labels.ts';
 import { withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { imageProcessTypes } from '../process-command.ts';
@@ -18,6 +19,8 @@ import { openContext } from './docker-context.ts';
 
 export interface DockerfileBuilderOptions {
   readonly docker: Docker;
+  /** Id of the data directory, by which its images are found again. */
+  readonly dataId: string;
   readonly config: Pick<Config, 'buildMemory' | 'buildTimeout' | 'buildExtraCa' | 'buildHttpProxy' | 'buildHttpsProxy' | 'buildNoProxy'>;
   /** Where the host's control groups are mounted. */
   readonly cgroupDirectory?: string;
@@ -53,7 +56,7 @@ async function buildDockerfile(options: DockerfileBuilderOptions, request: Build
       dockerfile: 'Dockerfile',
       tag: imageTag(request),
       // Nothing that differs from one deployment to the next: the same source gives the same image.
-      labels: { 'forge.app': app },
+      labels: { [labels.app]: app, [labels.data]: options.dataId },
       // RUN --mount=type=cache is shared by all builds of an engine unless it is told apart by this.
       buildArgs: { ...buildArgsOf(request, config), ...(engine.name === 'buildkit' ? { BUILDKIT_CACHE_MOUNT_NS: app } : {}) },
       engineBuilder: engine.name,

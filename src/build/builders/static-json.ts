@@ -38,7 +38,7 @@ const schema = z.object({
 });
 
 const notDone: Readonly<Record<string, string>> = {
-  https_only: 'is left out: forge redirects to HTTPS itself',
+  https_only: 'is left out: this version of forge serves no HTTPS',
   proxies: 'is not supported by forge: requests to it get 404',
   canonical_host: 'is not supported by forge',
   logging: 'is left out: every request is logged',

@@ -5,6 +5,7 @@ import { buildImage } from '../../docker/image-build.ts';
 import { inspectImage } from '../../docker/images.ts';
 import type { Image, Source } from '../../domain.ts';
 import { ForgeError } from '../../errors.ts';
+import { labels } from '../../labels.ts';
 import { withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { readAppFile } from '../read-app-file.ts';
@@ -16,6 +17,8 @@ import { makeStaticServer, staticEntrypoint, staticUser } from './static-server.
 
 export interface StaticBuilderOptions {
   readonly docker: Docker;
+  /** Id of the data directory, by which its images are found again. */
+  readonly dataId: string;
   readonly config: Pick<Config, 'buildMemory' | 'buildTimeout' | 'cacheDir'>;
 }
 
@@ -35,7 +38,7 @@ export function createStaticBuilder(options: StaticBuilderOptions): Builder {
   };
 }
 
-async function buildStatic({ docker, config }: StaticBuilderOptions, request: BuildRequest): Promise<Image> {
+async function buildStatic({ docker, dataId, config }: StaticBuilderOptions, request: BuildRequest): Promise<Image> {
   const { source, report, signal, app } = request;
   const settings = parseStaticJson(readAppFile(source, 'static.json') ?? '');
   for (const warning of settings.warnings) report.body(`warning: ${warning}`);
@@ -55,7 +58,7 @@ async function buildStatic({ docker, config }: StaticBuilderOptions, request: Bu
     }),
     dockerfile: 'Dockerfile',
     tag: imageTag(request),
-    labels: { 'forge.app': app },
+    labels: { [labels.app]: app, [labels.data]: dataId },
     buildArgs: {},
     // No step runs a command, so there is nothing to limit.
     engineBuilder: 'buildkit',

@@ -14,7 +14,7 @@ describe('static.json', () => {
       errorPage: 'e/404.html',
       headers: [{ path: '/a', name: 'X-Y', value: 'z' }],
       redirects: [],
-      warnings: ['static.json: https_only is left out: forge redirects to HTTPS itself'],
+      warnings: ['static.json: https_only is left out: this version of forge serves no HTTPS'],
     });
   });
 
