@@ -10,8 +10,8 @@ import { execa, type ResultPromise } from 'execa';
 import { ensureNodeImage } from './images.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-/** The sources as they are: what was compiled may be older. */
-const program = ['--disable-warning=ExperimentalWarning', join(root, 'src/cli/main.ts')];
+/** As installed, compiled; with FORGE_TEST_SOURCES the sources as they are. */
+const [program, ...programArgs] = process.env['FORGE_TEST_SOURCES'] ? [process.execPath, '--disable-warning=ExperimentalWarning', join(root, 'src/cli/main.ts')] : [join(root, 'bin/forge')];
 const extraCa = '/etc/ssl/certs/ca-certificates.crt';
 const startTimeoutMs = 60_000;
 
@@ -118,7 +118,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
   };
   const remote = (app: string) => `ssh://forge@127.0.0.1:${running.ssh}/${app}`;
   const forge$: RunningForge['forge$'] = (words, options = {}) =>
-    execa(process.execPath, [...program, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
+    execa(program, [...programArgs, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
   const ssh$: RunningForge['ssh$'] = (words, options = {}) =>
     execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
   const json = async <T>(...words: readonly string[]): Promise<T> => {
@@ -216,7 +216,7 @@ interface Started {
 /** Starts a forge that says where it serves, in one line of JSON. */
 async function startCommand(words: readonly string[], settings: Readonly<Record<string, string>>): Promise<Started> {
   const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value]);
-  const child = execa(process.execPath, [...program, ...words, '--json', ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
+  const child = execa(program, [...programArgs, ...words, '--json', ...flags], { reject: false, stdin: 'ignore', stdout: 'pipe', stderr: ['pipe', process.env['FORGE_TEST_LOG'] ? 'inherit' : 'pipe'], buffer: { stdout: false, stderr: true } as never, timeout: 0 });
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
   const { promise: first, resolve: said } = Promise.withResolvers<string>();
   lines.once('line', said);
@@ -274,6 +274,7 @@ async function removeFromEngine(data: string): Promise<void> {
   const containers = await list('ps', '-a');
   if (containers.length > 0) await execa('docker', ['rm', '-f', '-v', ...containers], { reject: false });
   for (const network of await list('network', 'ls')) await execa('docker', ['network', 'rm', network], { reject: false });
+  for (const image of await list('images')) await execa('docker', ['rmi', '-f', image], { reject: false });
   for (const volume of await list('volume', 'ls')) await execa('docker', ['volume', 'rm', '-f', volume], { reject: false });
 }
 

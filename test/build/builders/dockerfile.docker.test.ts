@@ -32,7 +32,7 @@ async function requested(files: Record<string, string>, options: Partial<TestBui
 }
 
 async function build(request: TestBuild, options: Partial<DockerfileBuilderOptions> = {}): Promise<Image> {
-  return await createDockerfileBuilder({ docker, config, ...options }).build(request);
+  return await createDockerfileBuilder({ docker, dataId: 'builder-tests', config, ...options }).build(request);
 }
 
 const run = async (image: Image, ...argv: string[]): Promise<string> => (await execa('docker', ['run', '--rm', '--label', 'forge.test=build', image.reference, ...argv])).stdout;

@@ -51,7 +51,7 @@ afterAll(async () => {
 async function build(content: Record<string, string>, mtime = new Date(0)): Promise<Image> {
   const request = await testBuild({ directory, files: content, mtime, app: 'static-test' });
   const config = { buildMemory: 2 ** 31, buildTimeout: 280_000, cacheDir: join(tmpdir(), 'forge-test-cache') };
-  return await createStaticBuilder({ docker, config }).build(request);
+  return await createStaticBuilder({ docker, dataId: 'builder-tests', config }).build(request);
 }
 
 const get = (path: string, headers: Record<string, string> = {}) => fetch(address + path, { headers, redirect: 'manual' });
