@@ -114,7 +114,7 @@ export async function repackOwned(
       const mode = (header.mode ?? 0o644) & 0o777;
       const linkname = header.type === 'link' ? prefix + (header.linkname ?? '').replace(/^(\.?\/)+/, '') : header.linkname;
       const target = pack.entry({ type: header.type, size: header.size, mtime, mode, ...owner, ...(linkname ? { linkname } : {}), name: prefix + path });
-      if (header.size) await pipeline(entry, target as unknown as Writable, { signal });
+      if (header.type === 'file') await pipeline(entry, target as unknown as Writable, { signal });
       else entry.resume();
     }
     await read;

@@ -36,7 +36,10 @@ describe('an archive of entries', () => {
     source.entry({ name: './link', type: 'symlink', linkname: '../x' });
     source.entry({ name: `./${'deep/'.repeat(60)}file`, mode: 0o644 }, 'long');
     source.entry({ name: './hard', type: 'link', linkname: './run.sh' });
+    source.entry({ name: './empty' }, '');
+    source.entry({ name: './folder/', type: 'directory', mode: 0o755 });
     source.entry({ name: './no.log' }, 'x');
+    source.entry({ name: './last' }, '');
     source.finalize();
     const target = tar.pack();
     const filled = repackOwned(source as unknown as Readable, target, { prefix: 'workspace/', owner: { uid: 5, gid: 6 }, isWanted: (path) => path !== 'no.log', signal }).then(() => target.finalize());
@@ -45,6 +48,9 @@ describe('an archive of entries', () => {
       { name: 'workspace/link', type: 'symlink', linkname: '../x' },
       { name: `workspace/${'deep/'.repeat(60)}file`, content: 'long', uid: 5 },
       { name: 'workspace/hard', type: 'link', linkname: 'workspace/run.sh' },
+      { name: 'workspace/empty', type: 'file', content: '' },
+      { name: 'workspace/folder/', type: 'directory' },
+      { name: 'workspace/last', type: 'file', content: '' },
     ]);
     await filled;
   });

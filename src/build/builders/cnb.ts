@@ -22,7 +22,7 @@ import { sweepBuilds } from '../cnb/sweep-builds.ts';
 import type { TurnLock } from '../cnb/turn-lock.ts';
 import { type ProjectToml, parseProjectToml } from '../project-toml.ts';
 
-const forgetTimeoutMs = 20_000;
+const forgetTimeoutMs = 120_000;
 
 export interface CnbBuilderOptions {
   readonly docker: Docker;
