@@ -1,6 +1,7 @@
 /** What a pusher reads while a deploy goes on, in the form Dokku's users know; the same text goes to the deployment's log. */
 import type { Writable } from 'node:stream';
 import { once } from 'node:events';
+import { terminalText } from './terminal-text.ts';
 
 export interface Report {
   /** `-----> Building with Dockerfile` */
@@ -15,14 +16,11 @@ export interface Report {
   flushed(): Promise<void>;
 }
 
-/** Control characters other than tab that a build could use to forge lines or move the reader's cursor. */
-const unsafe = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
-
 /** A report that writes to every output; one that is gone is left out, the rest go on. */
 export function createReport(outputs: readonly Writable[]): Report {
   const write = (prefix: string, text: string): void => {
     const lines = text.replace(/\r?\n$/, '').split(/\r?\n/);
-    const block = lines.map((line) => `${prefix}${line.replaceAll(unsafe, '')}\n`.replace(/^ +\n$/, '\n')).join('');
+    const block = lines.map((line) => `${prefix}${terminalText(line)}\n`.replace(/^ +\n$/, '\n')).join('');
     for (const output of outputs) if (output.writable) output.write(block);
   };
   return {

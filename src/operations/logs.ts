@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { abortError, isForgeError } from '../errors.ts';
+import { terminalText } from '../terminal-text.ts';
 import { appField } from './fields.ts';
 import { says } from './input-form.ts';
 import { untilInterrupted } from './interrupt.ts';
@@ -27,7 +28,7 @@ const logs = defineOperation({
     try {
       for await (const line of services.logs.read(app, { lines, processes, follow, signal })) {
         count += 1;
-        const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${line.text}`;
+        const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${terminalText(line.text)}`;
         await write(session.stdout, `${text}\n`, signal);
       }
     } catch (error) {
