@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What bin/install and bin/test share: saying what is done, packages, Node, Docker. Sourced by bash; needs root.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -24,6 +25,22 @@ quietly() { # description, command…
 
 need_root() { [ "$(id -u)" = 0 ] || fail "this needs root" "run it as: sudo $0 $*"; }
 
+# One run at a time. The lock lives as long as this script and what it started in the foreground: a run that was killed
+# leaves its last step running, and the next one must not work beside it.
+take_turn() { # lock file
+  exec 9>"$1"
+  if flock -n 9; then return 0; fi
+  say 'Waiting for another run of this script, or for the last step of one that was stopped'
+  flock -w 600 9 || fail "another run of this script has held $1 for 10 minutes" 'Wait until it has ended, or end it; then run this again.'
+}
+
+# Starts a program that outlives this script, without its lock.
+in_background() { # log file, command…
+  local output=$1
+  shift
+  nohup setsid "$@" >>"$output" 2>&1 </dev/null 9>&- &
+}
+
 need_debian() {
   command -v apt-get >/dev/null || fail "this machine has no apt-get" "forge installs on Debian 12 or 13 and Ubuntu 22.04 or 24.04."
 }
@@ -37,23 +54,31 @@ need_packages() {
   [ ${#missing[@]} -eq 0 ] && return 0
   say "Installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log_file" 2>&1 && return 0
+  # A run that was stopped while dpkg worked leaves this to be done first.
+  if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || [ -n "$(dpkg --audit 2>/dev/null)" ]; then
+    quietly 'finishing an interrupted installation of packages' dpkg --configure -a --force-confold
+  fi
+  apt_install "${missing[@]}" >>"$log_file" 2>&1 && return 0
   quietly 'reading the package lists' apt-get update -qq
-  quietly "installing ${missing[*]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  quietly "installing ${missing[*]}" apt_install "${missing[@]}"
 }
+
+# A fresh machine upgrades itself in the first minutes: its lock is waited for.
+apt_install() { apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"; }
 
 has_systemd() { [ -d /run/systemd/system ]; }
 
-# Sets $node to a Node 24 or later: the machine's own, else a private one in .node beside the project.
+# Sets $node to a Node 24 or later: the machine's own, else a private one in .node beside the project. One that needs
+# the distribution's libnode is passed by: forge keeps a copy of its own, which the next upgrade of that would break.
 bring_node() {
   local candidate
   for candidate in "$root/.node/bin/node" "$(command -v node || true)"; do
-    if [ -n "$candidate" ] && [ -x "$candidate" ] && [ "$("$candidate" -p 'parseInt(process.versions.node)')" -ge 24 ]; then
+    if [ -n "$candidate" ] && "$candidate" -e 'process.exit(parseInt(process.versions.node) >= 24 && !process.config.variables.node_shared ? 0 : 1)' 2>/dev/null; then
       node=$candidate
       return 0
     fi
   done
-  say "Bringing Node $node_version into $root/.node (this machine has none of version 24)"
+  say "Bringing Node $node_version into $root/.node (this machine has none of version 24 that stands alone)"
   local arch
   case $(uname -m) in
     x86_64) arch=x64 ;;
@@ -90,9 +115,12 @@ node_from_npm() { # arch folder
   (cd "$2" && npm pack --silent "node-linux-$1@$node_version" && tar -xzf "node-linux-$1-$node_version.tgz" && mv package/bin/node node) >>"$log_file" 2>&1
 }
 
-# npm under forge's Node, whichever npm this machine has.
+# npm under forge's Node, whichever npm this machine has. No package's own scripts run: they would want compilers, and
+# nothing here needs them.
 run_npm() {
   local cli
+  export npm_config_ignore_scripts=true npm_config_update_notifier=false
+  trust_system_ca
   for cli in "$root/.node/lib/npm/bin/npm-cli.js" "$(dirname "$(dirname "$(readlink -f "$node")")")/lib/node_modules/npm/bin/npm-cli.js" "$(readlink -f "$(command -v npm || true)")"; do
     if [ -f "$cli" ]; then
       PATH="$(dirname "$node"):$PATH" "$node" "$cli" "$@"
@@ -103,34 +131,61 @@ run_npm() {
   PATH="$(dirname "$node"):$PATH" "$node" "$(readlink -f "$(command -v npm)")" "$@"
 }
 
-docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+# The official Node brings its own list of authorities; on a host that trusts more of them, npm needs those too.
+trust_system_ca() {
+  [ ! -f /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+}
+
+# A Go of any version: it fetches the one that is wanted.
+bring_go() {
+  if command -v go >/dev/null || [ -x /usr/local/go/bin/go ]; then return 0; fi
+  need_packages golang-go
+}
+
+docker_answers() { curl -fs -o /dev/null --max-time 10 --unix-socket "${docker_socket:-/var/run/docker.sock}" http://localhost/_ping; }
 
 # A Docker Engine that answers: the one that is there, else the distribution's.
 bring_docker() {
-  if docker_answers; then return 0; fi
-  local is_fresh=no
-  if ! command -v dockerd >/dev/null; then
-    is_fresh=yes
-    # So that an upgrade of the engine does not stop every app. A daemon.json that is there is the admin's.
-    if [ ! -e /etc/docker/daemon.json ]; then
-      mkdir -p /etc/docker
-      printf '{ "live-restore": true }\n' >/etc/docker/daemon.json
-    fi
+  if ! docker_answers; then
+    command -v dockerd >/dev/null || install_docker
+    start_docker
+  fi
+  command -v docker >/dev/null || need_packages docker-cli
+  local version
+  version=$(docker -H unix:///var/run/docker.sock version --format '{{.Server.Version}}' 2>>"$log_file")
+  [ "${version%%.*}" -ge 20 ] 2>/dev/null || fail "the Docker Engine ${version:-of unknown version} is too old" 'forge works with 20.10 and later.'
+}
+
+install_docker() {
+  # So that an upgrade of the engine does not stop every app. A daemon.json that is there is the admin's.
+  if [ ! -e /etc/docker/daemon.json ]; then
+    mkdir -p /etc/docker
+    printf '{ "live-restore": true }\n' >/etc/docker/daemon.json
   fi
   need_packages docker.io iptables
-  command -v docker >/dev/null || need_packages docker-cli
+}
+
+start_docker() {
+  local tries=0 where='journalctl -u docker'
   if has_systemd; then
     quietly 'starting Docker' systemctl enable --now docker
-  elif ! docker_answers; then
+  else
     say 'Starting dockerd (no systemd runs here)'
-    nohup setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
+    where=/var/log/dockerd.log
+    mount_control_groups
+    in_background "$where" dockerd
   fi
-  local tries=0
   until docker_answers; do
     tries=$((tries + 1))
-    [ $tries -lt 120 ] || fail 'the Docker Engine does not answer' "See ${is_fresh:+/var/log/dockerd.log or }journalctl -u docker; run this again when docker version works."
+    [ $tries -lt 120 ] || fail 'the Docker Engine does not answer' "See $where; run this again when docker version works."
     sleep 0.5
   done
+}
+
+# What systemd would have mounted, and Docker needs.
+mount_control_groups() {
+  if grep -qsE ' /sys/fs/cgroup(/[a-z_,]+)? cgroup2? ' /proc/mounts; then return 0; fi
+  quietly 'mounting the control groups' mount -t cgroup2 none /sys/fs/cgroup
 }
 
 # The certificate authorities that this host has beyond the distribution's, concatenated; fails when there are none.

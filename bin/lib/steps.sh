@@ -1,7 +1,9 @@
-# Sourced by bin/install: the steps, in the order in which it calls them.
+# shellcheck shell=bash disable=SC2154
+# Sourced by bin/install, which sets the variables: the steps, in the order in which it calls them.
 
 install_packages() {
-  need_packages git ca-certificates curl xz-utils zstd iptables mmdebstrap openssh-client util-linux
+  # fakechroot and fakeroot: should an image have to be made anew later, the daemon has no root.
+  need_packages git ca-certificates curl xz-utils zstd iptables iproute2 mmdebstrap fakechroot fakeroot openssh-client util-linux
 }
 
 # A release of the program is complete before `current` names it; what serves goes on from the old one.
@@ -15,7 +17,7 @@ install_program() {
     local staging=$opt/releases/.new-$generation
     rm -rf "$staging" && mkdir -p "$staging"
     (cd "$root" && program_files | tar -cf - --files-from=-) | tar -xf - -C "$staging"
-    mkdir -p "$staging/.node" && cp -r "$(dirname "$(dirname "$(readlink -f "$node")")")/bin" "$staging/.node/" 2>>"$log_file"
+    install -D -m 0755 "$(readlink -f "$node")" "$staging/.node/bin/node"
     quietly 'installing dependencies' in_folder "$staging" run_npm ci --no-audit --no-fund
     quietly 'compiling' in_folder "$staging" run_npm run --silent build
     quietly 'removing what only compiling needs' in_folder "$staging" run_npm prune --omit=dev --no-audit --no-fund
@@ -25,23 +27,40 @@ install_program() {
   ln -sfn "$target" "$opt/.current.new" && mv -T "$opt/.current.new" "$opt/current"
   ln -sfn "$opt/current/bin/forge" /usr/local/bin/forge
   forge=$opt/current/bin/forge
-  find "$opt/releases" -mindepth 1 -maxdepth 1 ! -name "$generation" -mtime +1 -exec rm -rf {} +
+  remove_old_releases
+}
+
+# What still runs is kept: the proxy is restarted only when its own code changes, and starts its workers from there.
+remove_old_releases() {
+  local running folder
+  running=$(readlink /proc/[0-9]*/exe 2>/dev/null | sed -n "s#^$opt/releases/\([^/]*\)/.*#\1#p" | sort -u)
+  for folder in "$opt"/releases/* "$opt"/releases/.new-*; do
+    case $'\n'$running$'\n'$program_generation$'\n' in
+      *$'\n'"${folder##*/}"$'\n'*) ;;
+      *) rm -rf "$folder" ;;
+    esac
+  done
 }
 
 in_folder() { (cd "$1" && shift && "$@"); }
 
 # The files that make up the program: those that git knows, or all but what is made here.
 program_files() {
-  if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
-    git -c safe.directory="$root" -C "$root" ls-files -co --exclude-standard -- bin src hooks buildpacks builder examples docs package.json package-lock.json tsconfig.json tsconfig.build.json
-  else
-    (cd "$root" && find bin src hooks buildpacks builder examples docs package.json package-lock.json tsconfig.json tsconfig.build.json -type f)
-  fi
+  local parts=(bin src hooks buildpacks builder examples docs package.json package-lock.json tsconfig.json tsconfig.build.json)
+  (
+    cd "$root" || exit
+    if [ -e .git ]; then
+      # The checkout belongs to whoever cloned it. A file that was deleted since is known to git all the same.
+      git -c safe.directory="$root" ls-files -co --exclude-standard -- "${parts[@]}" | while IFS= read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done
+    else
+      find "${parts[@]}" -type f
+    fi
+  )
 }
 
 program_hash() {
   {
-    (cd "$root" && program_files | sort | tar -cf - --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner --files-from=-)
+    (cd "$root" && program_files | LC_ALL=C sort | tar -cf - --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner --files-from=-)
     "$node" --version
   } | sha256sum | cut -c1-12
 }
@@ -68,7 +87,14 @@ is_public() {
   return 0
 }
 
-sshd_runs() { [ -d /etc/ssh/sshd_config.d ] && grep -qs '^ *Include */etc/ssh/sshd_config.d' /etc/ssh/sshd_config && { has_systemd && { systemctl is-active -q ssh || systemctl is-active -q ssh.socket || systemctl is-active -q sshd; } || [ -f /run/sshd.pid ]; }; }
+sshd_runs() {
+  grep -qsiE '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config.d/' /etc/ssh/sshd_config || return 1
+  if has_systemd; then
+    systemctl is-active -q ssh || systemctl is-active -q ssh.socket || systemctl is-active -q sshd
+  else
+    [ -f /run/sshd.pid ] && kill -0 "$(cat /run/sshd.pid)" 2>/dev/null
+  fi
+}
 
 choose_doors() {
   if sshd_runs && [ -z "$ssh_port_given" ]; then
@@ -78,6 +104,19 @@ choose_doors() {
     if [ -z "$ssh_port" ] || [ "$ssh_port" = -1 ]; then ssh_port=2222; fi
     say "SSH: forge's own server on port $ssh_port"
   fi
+  need_free_port "$http_port" 'the proxy' --http-port
+  [ "$ssh_port" = -1 ] || need_free_port "$ssh_port" "forge's SSH server" --ssh-port
+}
+
+# Before minutes are spent: nobody but an earlier forge may hold the port.
+need_free_port() { # port, for what, flag
+  local holder pid
+  case $1 in '' | *[!0-9]*) fail "$3 $1 is no port" "expected a number from 1 to 65535" ;; esac
+  holder=$(ss -Hltnp "sport = :$1" 2>>"$log_file" | head -n 1)
+  [ -n "$holder" ] || return 0
+  pid=$(printf '%s' "$holder" | sed -n 's/.*pid=\([0-9]*\).*/\1/p')
+  case $(readlink "/proc/${pid:-0}/exe" 2>/dev/null) in "$opt"/*) return 0 ;; esac
+  fail "port $1, which $2 needs, is in use by $(cat "/proc/${pid:-0}/comm" 2>/dev/null || printf 'another program')${pid:+ (process $pid)}" "Stop that program, or choose another port: $3 N"
 }
 
 make_accounts() {
@@ -122,11 +161,21 @@ FORGE_BUILD_HTTP_PROXY=${http_proxy:-${HTTP_PROXY:-}}
 FORGE_BUILD_HTTPS_PROXY=${https_proxy:-${HTTPS_PROXY:-}}
 FORGE_BUILD_NO_PROXY=${no_proxy:-${NO_PROXY:-}}
 END
-  if [ "$ssh_port" = -1 ]; then
-    "$forge" sshd-config --login-user "$login_user" --keys-user "$daemon_user" --keys-file "$data/ssh/authorized_keys" | write_file /etc/ssh/sshd_config.d/forge.conf
-    quietly "checking sshd's configuration" sshd -t
-    reload_sshd
+  if [ "$ssh_port" = -1 ]; then open_sshd_door; else close_sshd_door; fi
+}
+
+open_sshd_door() {
+  local drop_in=/etc/ssh/sshd_config.d/forge.conf before=''
+  [ ! -f "$drop_in" ] || before=$(cat "$drop_in")
+  "$forge" sshd-config --login-user "$login_user" --keys-user "$daemon_user" --keys-file "$data/ssh/authorized_keys" | write_file "$drop_in"
+  [ "$before" != "$(cat "$drop_in")" ] || return 0
+  mkdir -p /run/sshd
+  # A file that sshd does not take would keep it from starting, and people from their machine.
+  if ! sshd -t >>"$log_file" 2>&1; then
+    rm -f "$drop_in"
+    fail "sshd does not take forge's configuration" "See the end of $log_file. With --ssh-port N forge uses a server of its own instead."
   fi
+  reload_sshd
 }
 
 # Writes stdin aside and renames it; the file is world-readable, so no secret goes through here.
@@ -134,32 +183,59 @@ write_file() { cat >"$1.new" && chmod 0644 "$1.new" && mv "$1.new" "$1"; }
 
 make_builder() {
   say 'Making the local builder (run and build images, lifecycle, buildpacks; minutes the first time, then kept)'
+  # What a run that was stopped left of its work.
+  if ! grep -qsx mmdebstrap /proc/[0-9]*/comm; then rm -rf --one-file-system "$cache"/rootfs/mmdebstrap.* "$cache"/rootfs/*.part; fi
+  needs_no_compiler || bring_go
   quietly 'making the builder' with_settings "$forge" builder:create
+  # So that the daemon can make again what the engine has lost.
+  chown -R "$daemon_user:$daemon_user" "$cache"
 }
 
+# The lifecycle of the wanted version is in the cache, or a release archive of it can be checked.
+needs_no_compiler() {
+  local recipe=$opt/current/builder/lifecycle/release.json version
+  version=$(sed -n 's/.*"version": "\([^"]*\)".*/\1/p' "$recipe" | head -n 1)
+  compgen -G "$cache/lifecycle/$version-????????????????" >/dev/null || ! grep -q '"sha256": null' "$recipe"
+}
+
+# shellcheck source=/dev/null
 with_settings() { (set -a && . "$etc/forge.env" && set +a && "$@"); }
 
 start_services() {
   say 'Starting forge'
   with_settings "$forge" firewall apply >>"$log_file" 2>&1 || body "warning: the firewall could not be set (see $log_file): containers may reach services of this machine"
-  # The proxy is restarted only when its own code or settings changed: a restart of the rest loses no request.
-  local proxy_generation
-  proxy_generation=$( (cd "$opt/current/dist" && find proxy -name '*.js' -print0 | sort -z | xargs -0 sha256sum; cat "$etc/forge.env") | sha256sum | cut -c1-12)
-  if has_systemd; then start_units "$proxy_generation"; else start_supervised "$proxy_generation"; fi
+  local proxy_generation serve_generation
+  proxy_generation=$(generation_of_proxy)
+  serve_generation=$program_generation-$(sha256sum "$etc/forge.env" | cut -c1-12)
+  if has_systemd; then start_units; else start_supervised; fi
   wait_until_serving
 }
 
-start_units() { # proxy generation
-  local changed=no unit
-  for unit in forge forge-proxy forge-firewall; do
-    "$forge" systemd-unit "$unit" --data "$data" --proxy-dir "$proxy_dir" --door-dir "$door_dir" --cache-dir "$cache" | write_file "$etc/$unit.service"
-    cmp -s "$etc/$unit.service" "/etc/systemd/system/$unit.service" || { mv "$etc/$unit.service" "/etc/systemd/system/$unit.service" && changed=yes; }
-    rm -f "$etc/$unit.service"
-  done
-  [ "$changed" = no ] || quietly 'reading the units' systemctl daemon-reload
+# The proxy is restarted only when its own code or settings changed: a restart of the rest loses no request.
+generation_of_proxy() {
+  (
+    cd "$opt/current/dist" || exit
+    shared=$(grep -rhoE "from '\.\./[a-z-]+\.js'" proxy | sed "s/from '..\///; s/'//" | sort -u)
+    # shellcheck disable=SC2086 # one file a word
+    {
+      find proxy -name '*.js' -print0 | LC_ALL=C sort -z | xargs -0 cat
+      cat $shared
+      grep -E '^FORGE_(DOMAIN|HTTPS?|BIND|PROXY)' "$etc/forge.env"
+      "$node" --version
+      if has_systemd; then unit_text forge-proxy; fi
+    } | sha256sum | cut -c1-12
+  )
+}
+
+unit_text() { "$forge" systemd-unit "$1" --data "$data" --proxy-dir "$proxy_dir" --door-dir "$door_dir" --cache-dir "$cache"; }
+
+start_units() {
+  local unit
+  for unit in forge forge-proxy forge-firewall; do unit_text "$unit" | write_file "/etc/systemd/system/$unit.service"; done
+  quietly 'reading the units' systemctl daemon-reload
   quietly 'enabling the units' systemctl enable forge-firewall forge-proxy forge
-  restart_if_changed forge-proxy "$1"
-  restart_if_changed forge "$program_generation-$(sha256sum "$etc/forge.env" | cut -c1-12)"
+  restart_if_changed forge-proxy "$proxy_generation"
+  restart_if_changed forge "$serve_generation"
   quietly 'starting the firewall' systemctl restart forge-firewall
 }
 
@@ -169,26 +245,42 @@ restart_if_changed() { # unit generation
   printf '%s\n' "$2" >"$etc/$1.generation"
 }
 
-start_supervised() { # proxy generation
+# The supervisor takes over what an earlier one left running, and restarts only what has changed.
+start_supervised() {
   with_settings "$forge" supervise-plan --daemon-user "$daemon_user" --proxy-user "$proxy_user" --log-dir "$log_dir" --program "$opt/current/bin/forge" \
-    --proxy-generation "$1" --serve-generation "$program_generation-$(sha256sum "$etc/forge.env" | cut -c1-12)" | write_file "$etc/supervise.json"
+    --proxy-generation "$proxy_generation" --serve-generation "$serve_generation" | write_file "$etc/supervise.json"
   local pid
-  pid=$(cat /run/forge-supervise.pid 2>/dev/null || true)
-  if [ -n "$pid" ] && kill -HUP "$pid" 2>/dev/null; then return 0; fi
-  nohup setsid "$opt/current/bin/forge" supervise "$etc/supervise.json" >>"$log_dir/supervise.log" 2>&1 </dev/null &
+  pid=$(supervisor_pid)
+  if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$opt/releases/$program_generation/.node/bin/node" ]; then
+    kill -HUP "$pid"
+    return 0
+  fi
+  if [ -n "$pid" ]; then end_supervisor "$pid" USR2; fi
+  in_background "$log_dir/supervise.log" "$opt/current/bin/forge" supervise "$etc/supervise.json"
 }
 
 wait_until_serving() {
-  local tries=0
-  until "$forge" apps:list >/dev/null 2>&1 && curl -fs -o /dev/null --max-time 2 -H "Host: forge.$domain" "http://127.0.0.1:$http_port/healthz"; do
-    tries=$((tries + 1))
-    if [ $tries -ge 150 ]; then
+  local deadline=$((SECONDS + 45))
+  until serves; do
+    if [ $SECONDS -ge $deadline ]; then
       local where="$log_dir/serve.log and $log_dir/proxy.log"
-      if has_systemd; then where='journalctl -u forge -u forge-proxy'; else tail -n 5 "$log_dir"/*.log >&2; fi
-      fail 'forge does not answer' "See $where. A port in use is the usual reason: --http-port and --ssh-port choose others."
+      if has_systemd; then
+        where='journalctl -u forge -u forge-proxy'
+        journalctl -q -n 5 -u forge -u forge-proxy --no-pager >&2 || true
+      else
+        tail -q -n 3 "$log_dir/serve.log" "$log_dir/proxy.log" >&2 || true
+      fi
+      fail 'forge does not answer' "Its last words are above, more of them in $where. Run this again when the cause is mended."
     fi
     sleep 0.2
   done
+}
+
+# Both: the control plane on its socket, and through the proxy, in the wanted generation.
+serves() {
+  "$forge" apps:list >/dev/null 2>&1 || return 1
+  curl -fs -o /dev/null --max-time 2 -H "Host: forge.$domain" "http://127.0.0.1:$http_port/healthz" || return 1
+  has_systemd || grep -qsF "\"$serve_generation\"" /run/forge-serve.pid.json
 }
 
 register_admin_key() {
@@ -256,7 +348,7 @@ push_demo() {
     git init -q -b main && git add -A
     git -c user.name=forge -c user.email=forge@localhost commit -q -m 'Say hello'
     local port=$ssh_port
-    [ "$port" != -1 ] || port=22
+    [ "$port" != -1 ] || port=$(sshd_port)
     export GIT_SSH_COMMAND="ssh -F /dev/null -i $demo_folder/key -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=$demo_folder/known_hosts -o LogLevel=ERROR"
     body "git push ssh://$login_user@localhost:$port/hello main"
     git push --quiet "ssh://$login_user@localhost:$port/hello" main 2>&1 | sed 's/^remote: //; s/ *$//'
@@ -270,10 +362,14 @@ remove_demo() {
   rm -rf "$demo_folder"
 }
 
+sshd_port() { sshd -T 2>/dev/null | sed -n 's/^port //p' | head -n 1 | grep . || echo 22; }
+
 print_next_steps() {
   local host=$domain port=''
   [ "$domain" != localhost ] || host=$(hostname -I 2>/dev/null | awk '{print $1}')
-  [ "$ssh_port" = -1 ] || port=$ssh_port
+  port=$ssh_port
+  [ "$port" != -1 ] || port=$(sshd_port)
+  [ "$port" != 22 ] || port=''
   cat <<END
 =====> forge serves: http://<app>.$domain$([ "$http_port" = 80 ] || printf ':%s' "$http_port")
 
