@@ -109,12 +109,16 @@ async function readSegment(place: Place, position: Position): Promise<LogLine[]>
   }
 }
 
+/** A line without an end comes in pieces of this size, so that it never fills the memory. */
+const maxLineChars = 256 * 1024;
+
 /** Puts the parts of long lines together again; a part without its end stays in `pending`. */
 function joinParts(records: readonly LogRecord[], process: string, pending: Map<string, string>): LogLine[] {
   return records.flatMap(({ at, stream, isPartial, text }) => {
     const whole = (pending.get(stream) ?? '') + text;
-    if (isPartial) pending.set(stream, whole);
+    const goesOn = isPartial && whole.length < maxLineChars;
+    if (goesOn) pending.set(stream, whole);
     else pending.delete(stream);
-    return isPartial ? [] : [{ at, process, text: whole }];
+    return goesOn ? [] : [{ at, process, text: whole }];
   });
 }
