@@ -18,7 +18,8 @@ export function buildArgsOf({ settings, config, origin, source }: BuildRequest, 
   if (build.buildExtraCa !== '' && declared.has('FORGE_EXTRA_CA')) args['FORGE_EXTRA_CA'] = readCa(build.buildExtraCa);
   for (const name of settings.buildArgs) {
     const value = config[name];
-    if (value !== undefined) args[name] = value;
+    // Those are instructions to BuildKit itself, such as which frontend runs.
+    if (value !== undefined && !name.startsWith('BUILDKIT_')) args[name] = value;
   }
   return args;
 }

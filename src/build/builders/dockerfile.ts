@@ -9,10 +9,12 @@ import { labels } from '../../labels.ts';
 import { withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { imageProcessTypes } from '../process-command.ts';
+import { readAppFile } from '../read-app-file.ts';
 import { buildArgsOf } from './build-args.ts';
 import { explainBuildError } from './build-error.ts';
 import { watchBuildMemory } from './build-memory.ts';
 import { createBuildProgress } from './build-progress.ts';
+import { checkDockerfileSyntax } from './dockerfile-syntax.ts';
 import { chooseEngineBuilder } from './engine-builder.ts';
 import { imageTag } from './image-tag.ts';
 import { openContext } from './docker-context.ts';
@@ -45,6 +47,7 @@ export function createDockerfileBuilder(options: DockerfileBuilderOptions): Buil
 async function buildDockerfile(options: DockerfileBuilderOptions, request: BuildRequest): Promise<string> {
   const { docker, config, cgroupDirectory = '/sys/fs/cgroup' } = options;
   const { report, source, app } = request;
+  checkDockerfileSyntax(readAppFile(source, 'Dockerfile') ?? '');
   const engine = chooseEngineBuilder(cgroupDirectory);
   report.step(`Building the Dockerfile with ${engine.name === 'buildkit' ? 'BuildKit' : 'the classic builder'}`);
   const progress = createBuildProgress();
@@ -58,7 +61,7 @@ async function buildDockerfile(options: DockerfileBuilderOptions, request: Build
       // Nothing that differs from one deployment to the next: the same source gives the same image.
       labels: { [labels.app]: app, [labels.data]: options.dataId },
       // RUN --mount=type=cache is shared by all builds of an engine unless it is told apart by this.
-      buildArgs: { ...buildArgsOf(request, config), ...(engine.name === 'buildkit' ? { BUILDKIT_CACHE_MOUNT_NS: app } : {}) },
+      buildArgs: { ...buildArgsOf(request, config), ...(engine.name === 'buildkit' ? { BUILDKIT_CACHE_MOUNT_NS: `${options.dataId}-${app}` } : {}) },
       engineBuilder: engine.name,
       memoryBytes: config.buildMemory,
       signal: memory.signal,

@@ -16,6 +16,11 @@ test('A build sees only the config that the app names, and the commit where its 
   expect(buildArgsOf(request('FROM x\nARG SECRET', []), none)).toEqual({});
 });
 
+test('No config becomes an instruction to BuildKit', () => {
+  const base = request('FROM x', ['BUILDKIT_SYNTAX']);
+  expect(buildArgsOf({ ...base, config: { BUILDKIT_SYNTAX: 'evil/frontend' } }, none)).toEqual({});
+});
+
 test('Proxies are passed in both spellings, which every Dockerfile knows', () => {
   expect(buildArgsOf(request('FROM x', []), { ...none, buildHttpProxy: 'http://p:1' })).toEqual({ http_proxy: 'http://p:1', HTTP_PROXY: 'http://p:1' });
 });
