@@ -46,6 +46,7 @@ import { every } from './wait.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const reconcileEveryMs = 60_000;
+const collectEveryMs = 24 * 60 * 60_000;
 
 export interface Forge {
   /** Where it can be reached; `ssh` is undefined where the machine's OpenSSH is the door. */
@@ -112,8 +113,10 @@ async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): 
   await repositories.cleanQuarantines();
   const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
   const live = createLive({ proxy, runtime, log, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
-  const { builders, forgetBuilds, sweep, settled } = createBuilders({ docker, config, dataId, log });
+  const { builders, forgetBuilds, collectGarbage, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
+  const onCollectError = (error: unknown) => log.warn({ err: error }, 'the image registry could not be cleaned up; tomorrow it is tried again');
+  stack.use(every(collectEveryMs, async () => await collectGarbage(stopping.signal), onCollectError));
   void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   const publicPort = { http: config.http };
