@@ -25,6 +25,8 @@ WORKDIR /opt/forge
 COPY package.json ./
 COPY bin/forge ./bin/forge
 COPY hooks ./hooks
+# The compiler leaves these where they are.
+COPY src/store/migrations ./src/store/migrations
 COPY builder ./builder
 COPY buildpacks ./buildpacks
 COPY --from=build /opt/forge/node_modules ./node_modules

@@ -7,10 +7,35 @@ log_file=${log_file:-/tmp/forge-install.log}
 
 say() { printf -- '-----> %s\n' "$*"; }
 body() { printf '       %s\n' "$*"; }
+# A step that failed has said so itself and ends with this status.
+said=3
 fail() { # what and why; what to do next
   printf ' !     %s\n' "$1" >&2
   [ -n "${2:-}" ] && printf ' !     %s\n' "$2" >&2
-  exit 1
+  exit "$said"
+}
+
+# Whatever else ends the script is said here, so that it never stops without a word.
+# A function to call then, named by whoever has something to tidy up.
+on_exit=''
+set -E
+trap 'last_error="$BASH_COMMAND (${BASH_SOURCE[0]##*/}, line $LINENO)"' ERR
+trap 'at_exit $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+at_exit() { # status
+  trap - EXIT
+  [ -z "$on_exit" ] || "$on_exit"
+  case $1 in
+    0) ;;
+    "$said") exit 1 ;;
+    130 | 143) printf ' !     Stopped. Run this again: it goes on where it stopped.\n' >&2 ;;
+    *)
+      printf ' !     Stopped with status %s at: %s\n' "$1" "${last_error:-an unknown place}" >&2
+      printf ' !     The output of the steps is in %s. Run this script again once it is mended: it goes on where it stopped.\n' "$log_file" >&2
+      ;;
+  esac
+  exit "$1"
 }
 
 # Runs a command with its output in the log; on failure shows the end of it and says what to do.

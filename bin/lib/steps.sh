@@ -33,7 +33,8 @@ install_program() {
 # What still runs is kept: the proxy is restarted only when its own code changes, and starts its workers from there.
 remove_old_releases() {
   local running folder
-  running=$(readlink /proc/[0-9]*/exe 2>/dev/null | sed -n "s#^$opt/releases/\([^/]*\)/.*#\1#p" | sort -u)
+  # Processes of the kernel have no program, others end meanwhile.
+  running=$({ readlink /proc/[0-9]*/exe 2>/dev/null || true; } | sed -n "s#^$opt/releases/\([^/]*\)/.*#\1#p" | sort -u)
   for folder in "$opt"/releases/* "$opt"/releases/.new-*; do
     case $'\n'$running$'\n'$program_generation$'\n' in
       *$'\n'"${folder##*/}"$'\n'*) ;;
@@ -68,7 +69,7 @@ program_hash() {
 choose_domain() {
   if [ -n "$domain" ]; then return 0; fi
   local address
-  address=$(ip -4 route get 192.88.99.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p')
+  address=$(own_address)
   if [ -n "$address" ] && is_public "$address"; then
     domain=$address.sslip.io
     say "Domain: $domain (sslip.io answers for every address; --domain sets your own)"
@@ -77,6 +78,9 @@ choose_domain() {
     say 'Domain: localhost, since this machine has no public address of its own (--domain sets one)'
   fi
 }
+
+# The address that packets to the internet leave from.
+own_address() { ip -4 route get 192.88.99.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p'; }
 
 is_public() {
   case $1 in
@@ -338,7 +342,8 @@ run_demo() {
 push_demo() {
   say 'Demo: pushing examples/hello with a key that is removed afterwards'
   demo_folder=$(mktemp -d)
-  trap remove_demo EXIT
+  # shellcheck disable=SC2034 # machine.sh calls it
+  on_exit=remove_demo
   ssh-keygen -q -t ed25519 -N '' -C install-demo -f "$demo_folder/key"
   "$forge" keys:remove install-demo >/dev/null 2>&1 || true
   "$forge" keys:add install-demo --admin <"$demo_folder/key.pub" >>"$log_file"
@@ -357,7 +362,7 @@ push_demo() {
 }
 
 remove_demo() {
-  trap - EXIT
+  on_exit=''
   "$forge" keys:remove install-demo >>"$log_file" 2>&1 || true
   rm -rf "$demo_folder"
 }
@@ -366,7 +371,7 @@ sshd_port() { sshd -T 2>/dev/null | sed -n 's/^port //p' | head -n 1 | grep . ||
 
 print_next_steps() {
   local host=$domain port=''
-  [ "$domain" != localhost ] || host=$(hostname -I 2>/dev/null | awk '{print $1}')
+  [ "$domain" != localhost ] || host=$(own_address)
   port=$ssh_port
   [ "$port" != -1 ] || port=$(sshd_port)
   [ "$port" != 22 ] || port=''
