@@ -62,7 +62,13 @@ class VirtualEnvironment:
         return _TemporaryLink(self._interpreter.layer.path / "include", "/usr/include")
 
     def _find_leavings(self):
-        return {path for pattern in ("*.egg-info", "src/*.egg-info", "build") for path in self._app.glob(pattern)}
+        """Folders that build backends write beside the sources of the app's own packages."""
+        found = set()
+        for folder, folders, _ in os.walk(self._app):
+            leavings = [name for name in folders if name == "build" or name.endswith(".egg-info")]
+            found.update(self._app / os.path.relpath(os.path.join(folder, name), self._app) for name in leavings)
+            folders[:] = [name for name in folders if name not in leavings and name not in (".git", "node_modules")]
+        return found
 
     def _clean(self, before):
         # What installing the app's own package leaves in its folder would be in the image of this build and of no other.
