@@ -19,6 +19,7 @@ import { createSlots } from './deploy/slots.ts';
 import { connectDocker } from './docker/connect.ts';
 import type { Actor, HandleSession, Session } from './domain.ts';
 import { createFetch } from './git/fetch.ts';
+import { createGitSessions } from './git/git-sessions.ts';
 import { createGitHttp } from './git/http.ts';
 import { createRepositories, type Repositories } from './git/repositories.ts';
 import type { Log } from './log.ts';
@@ -161,11 +162,13 @@ async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh
     ensureApp: (_actor, app) => void (findApp(store, app) ?? createApp(store, { name: app })),
     deploy: (request) => deployer.deploy(request),
   });
-  const fetch = createFetch({ repositories, authorize: (actor, app) => seeApp(actor, app, store) });
-  const revocations: ((name: string) => void)[] = [];
+  const gitSessions = createGitSessions();
+  const push = gitSessions.bound(pushes.handlePush);
+  const fetch = gitSessions.bound(createFetch({ repositories, authorize: (actor, app) => seeApp(actor, app, store) }));
+  const revocations: ((name: string) => void)[] = [gitSessions.endSessionsOf];
   const services = servicesOf(core, (name) => revocations.forEach((revoke) => revoke(name)));
   const operations: HandleSession = (session) => runOperation(session, services);
-  const dispatch = createDispatch({ push: pushes.handlePush, fetch, operations, log });
+  const dispatch = createDispatch({ push, fetch, operations, log });
 
   const door = createDoor({ log, handleSession: dispatch, findKeyByFingerprint: (fingerprint) => actorOf(findKeyByFingerprint(store, fingerprint)) });
   revocations.push(door.endSessionsOf);
@@ -179,7 +182,7 @@ async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh
   stack.defer(async () => await admin.close());
   const relay = await listenControl({ socketPath: config.doorSocket, mode: 0o660, accepts: ['door'], onConnection, log });
   stack.defer(async () => await relay.close());
-  const git = createGitHttp({ push: pushes.handlePush, fetch, log, authenticate: (_user, secret) => tokenActor(secret, store) });
+  const git = createGitHttp({ push, fetch, log, authenticate: (_user, secret) => tokenActor(secret, store) });
   const http = await listenHttp({ socketPath: webSocketPath(config), git, log });
   stack.defer(async () => await http.close());
   if (config.adminKey !== '') addAdminKeys(store, config.adminKey);
