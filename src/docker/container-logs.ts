@@ -4,6 +4,8 @@ import { abortError } from '../errors.ts';
 import { engineCall, translate, type Docker } from './connect.ts';
 import { createFrameParser, type LogFrame } from './log-frames.ts';
 
+const pieceBytes = 1024 * 1024;
+
 export interface ContainerLogsOptions {
   readonly follow: boolean;
   /** RFC 3339 time with nanoseconds, inclusive; `undefined` = from the beginning. */
@@ -22,7 +24,8 @@ export async function* containerLogs(docker: Docker, containerId: string, option
     : await engineCall(what, container.logs({ ...query, follow: false } as never) as unknown as Promise<Buffer>, signal);
   const parser = createFrameParser();
   if (Buffer.isBuffer(stream)) {
-    yield parser.push(stream);
+    // Piece by piece: as frames, the whole would be many times its size.
+    for (let offset = 0; offset < stream.length; offset += pieceBytes) yield parser.push(stream.subarray(offset, offset + pieceBytes));
     return;
   }
   try {
