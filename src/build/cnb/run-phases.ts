@@ -48,10 +48,10 @@ export async function runPhases(options: PhasesOptions): Promise<PhasesResult> {
   const created: string[] = [];
   const cleanUp = (): Promise<void> => removeEverything(docker, place, created);
   try {
-    const phases = await preparePhases(options, created);
+    const phases = await untilAborted(preparePhases(options, created), options.signal);
     await untilAborted(analyze(options, phases.analyze), options.signal);
-    await untilAborted(build(options, await phases.build), options.signal);
-    const { digest, cached } = await untilAborted(exportImage(options, await phases.export), options.signal);
+    await untilAborted(phases.build.then((phase) => build(options, phase)), options.signal);
+    const { digest, cached } = await untilAborted(phases.export.then((phase) => exportImage(options, phase)), options.signal);
     return { digest, finished: finish(cached, cleanUp) };
   } catch (error) {
     await cleanUp();
