@@ -10,8 +10,9 @@ export interface Admission {
 }
 
 /**
- * Counts connections from their first moment, before a byte was read: strangers can fill the places of strangers,
- * one address not even those, and nobody who has logged in loses theirs.
+ * Counts connections from their first moment, before a byte was read. When strangers have filled their places, the one
+ * that has waited longest at the address with the most of them makes room: a login takes a moment, an attack sits there.
+ * One address cannot fill them all, and nobody who has logged in loses theirs.
  */
 export function createAdmission(limits: SshLimits): Admission {
   const sockets = new Set<Socket>();
@@ -21,13 +22,22 @@ export function createAdmission(limits: SshLimits): Admission {
     strangers.delete(socket);
   };
   const hasRoomFor = (address: string): boolean => {
-    if (sockets.size >= limits.connections || strangers.size >= limits.unauthenticated) return false;
+    if (sockets.size >= limits.connections) return false;
     return strangers.values().filter((stranger) => stranger.address === address).toArray().length < limits.unauthenticatedPerAddress;
+  };
+  const makeRoom = (): void => {
+    if (strangers.size < limits.unauthenticated) return;
+    // In the order in which they came.
+    const byAddress = Map.groupBy(strangers.keys(), (socket) => strangers.get(socket)?.address);
+    const [oldest] = byAddress.values().toArray().reduce((most, each) => (each.length > most.length ? each : most));
+    oldest?.destroy();
+    if (oldest) forget(oldest);
   };
   return {
     admit: (socket) => {
       const address = socket.remoteAddress;
       if (address === undefined || !hasRoomFor(address)) return false;
+      makeRoom();
       const grace = withDeadline(limits.loginGraceMs, 'no login in time');
       grace.addEventListener('abort', () => socket.destroy(), { once: true });
       sockets.add(socket);
