@@ -191,18 +191,25 @@ install_docker() {
 }
 
 start_docker() {
-  local tries=0 where='journalctl -u docker'
+  local tries=0 pid_file where='journalctl -u docker'
   if has_systemd; then
     quietly 'starting Docker' systemctl enable --now docker
   else
     say 'Starting dockerd (no systemd runs here)'
     where=/var/log/dockerd.log
     mount_control_groups
+    # Left by an engine that was killed; it would keep the next one from starting.
+    for pid_file in /run/docker.pid /run/docker/containerd/containerd.pid; do
+      if [ -f "$pid_file" ] && has_ended "$(cat "$pid_file")"; then rm -f "$pid_file"; fi
+    done
     in_background "$where" dockerd
   fi
   until docker_answers; do
     tries=$((tries + 1))
-    [ $tries -lt 120 ] || fail 'the Docker Engine does not answer' "See $where; run this again when docker version works."
+    if [ $tries -ge 120 ]; then
+      [ ! -f "$where" ] || tail -n 3 "$where" >&2
+      fail 'the Docker Engine does not answer' "See $where; run this again when docker version works."
+    fi
     sleep 0.5
   done
 }
@@ -211,6 +218,11 @@ start_docker() {
 mount_control_groups() {
   if grep -qsE ' /sys/fs/cgroup(/[a-z_,]+)? cgroup2? ' /proc/mounts; then return 0; fi
   quietly 'mounting the control groups' mount -t cgroup2 none /sys/fs/cgroup
+}
+
+# One that has ended but whose parent never asked counts as ended.
+has_ended() { # pid
+  ! kill -0 "$1" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
 # The certificate authorities that this host has beyond the distribution's, concatenated; fails when there are none.

@@ -280,11 +280,11 @@ wait_until_serving() {
   done
 }
 
-# Both: the control plane on its socket, and through the proxy, in the wanted generation.
+# The control plane answers on its socket and through the proxy, in the wanted generation, and is kept running.
 serves() {
   "$forge" apps:list >/dev/null 2>&1 || return 1
   curl -fs -o /dev/null --max-time 2 -H "Host: forge.$domain" "http://127.0.0.1:$http_port/healthz" || return 1
-  has_systemd || grep -qsF "\"$serve_generation\"" /run/forge-serve.pid.json
+  has_systemd || { [ -n "$(supervisor_pid)" ] && grep -qsF "\"$serve_generation\"" /run/forge-serve.pid.json; }
 }
 
 register_admin_key() {
@@ -362,6 +362,7 @@ push_demo() {
 }
 
 remove_demo() {
+  # shellcheck disable=SC2034
   on_exit=''
   "$forge" keys:remove install-demo >>"$log_file" 2>&1 || true
   rm -rf "$demo_folder"

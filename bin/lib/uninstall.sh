@@ -45,7 +45,7 @@ end_supervisor() { # pid, signal
 
 wait_for_end() { # pid
   local tries=0
-  while kill -0 "$1" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; do
+  until has_ended "$1"; do
     tries=$((tries + 1))
     [ $tries -lt 1000 ] || fail "process $1 does not end" "End it with kill -9 $1, then run this again."
     sleep 0.1
