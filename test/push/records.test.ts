@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { execa } from 'execa';
 import { chattyApp } from '../support/chatty-app.ts';
-import { bootForge, until, type Command, type RunningForge } from '../support/forge.ts';
+import { appFolder, bootForge, until, type Command, type RunningForge } from '../support/forge.ts';
 
 let forge: RunningForge;
 let folder: string;
@@ -99,6 +99,19 @@ describe('keys and tokens', () => {
     expect((await ended).exitCode).not.toBe(0);
     expect((await forge.git$(folder, ['push', forge.remote('hello'), 'main'], { key })).exitCode).not.toBe(0);
     expect((await forge.ssh$(['keys:remove', 'ci'])).exitCode).toBe(4);
+  });
+
+  it('a running push of a key that is removed ends, and its build with it', async () => {
+    const key = await forge.newKey('leaver');
+    await ok(forge.ssh$(['keys:add', 'leaver', '--app', 'hello', '--permission', 'deploy'], { input: readFileSync(`${key}.pub`, 'utf8') }));
+    const broken = await appFolder({ Dockerfile: 'FROM forge-test/node:24\nRUN echo of-a-leaver && sleep 300\n' });
+    await forge.commit(broken);
+    const pushing = forge.git$(broken, ['push', '--force', forge.remote('hello'), 'main'], { key }).then((command) => command);
+    await until('the build runs', async () => (await forge.deployments('hello'))[0]?.status === 'building');
+    await ok(forge.ssh$(['keys:remove', 'leaver']));
+    expect((await pushing).exitCode).not.toBe(0);
+    await until('the deployment is canceled', async () => (await forge.deployments('hello'))[0]?.status === 'canceled');
+    expect((await forge.get('hello')).status).toBe(200);
   });
 
   it('a token is shown once, listed without its secret, and revoked by name', async () => {

@@ -73,6 +73,17 @@ describe('a push of something else than the deploy branch', () => {
     expect((await forge.deployments('refs')).length).toBe(before);
   });
 
+  it('deploys another branch once the app is set to it, and no longer the old one', async () => {
+    const moved = await appFolder(dockerfileApp('main'));
+    expect((await forge.push(moved, 'moved')).exitCode).toBe(0);
+    expect((await forge.ssh$(['branch:set', 'moved', 'release'])).exitCode).toBe(0);
+    await writeFiles(moved, dockerfileApp('release'));
+    expect((await forge.push(moved, 'moved', 'main')).all).toContain('Storing the branch main, not deploying it: only release deploys.');
+    expect(await served('moved')).toBe('main');
+    expect((await forge.git$(moved, ['push', forge.remote('moved'), 'main:release'])).exitCode).toBe(0);
+    expect(await served('moved')).toBe('release');
+  });
+
   it('deploys main of two branches that a first push names, and asks which when there is no main', async () => {
     expect((await forge.git$(folder, ['push', forge.remote('two'), 'main:main', 'main:side'])).exitCode).toBe(0);
     expect(await served('two')).toBe('one');

@@ -54,7 +54,7 @@ export interface RunningForge {
   /** Path of the admin's private key. */
   readonly keyPath: string;
   /** `ssh forge <words>`; input goes to stdin. */
-  ssh$(words: readonly string[], options?: { readonly input?: string; readonly key?: string; readonly flags?: readonly string[] }): Spawned;
+  ssh$(words: readonly string[], options?: { readonly input?: string | Uint8Array; readonly key?: string; readonly flags?: readonly string[] }): Spawned;
   /** What an operation answers with `--json`, asked as the operator; throws when it fails. */
   json<T = Record<string, unknown>>(...words: readonly string[]): Promise<T>;
   /** The attempts to deploy an app, newest first. */
