@@ -2,7 +2,7 @@
 import type { Deployment } from '../domain.ts';
 import type { Log } from '../log.ts';
 import { findApp } from '../store/apps.ts';
-import { findDeployments, updateDeployment } from '../store/deployments.ts';
+import { findUnfinishedDeployments, findVersionLiveBefore, updateDeployment } from '../store/deployments.ts';
 import { setCurrentRelease } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
 
@@ -13,11 +13,9 @@ export interface RecoverParts {
   readonly log: Log;
 }
 
-const unfinished = ['queued', 'building', 'releasing', 'starting'] as const;
-
 /** Ends the attempts of an earlier run of forge. Runs before anything new can start. */
 export async function recover(parts: RecoverParts): Promise<void> {
-  for (const deployment of findDeployments(parts.store, { statuses: unfinished })) {
+  for (const deployment of findUnfinishedDeployments(parts.store)) {
     const isSucceeded = await hasGoneLive(deployment, parts);
     const endedAt = new Date().toISOString();
     if (isSucceeded) {
@@ -42,7 +40,5 @@ async function hasGoneLive(deployment: Deployment, { store, resolveRef }: Recove
 function takeBack(deployment: Deployment, store: Store): void {
   const app = findApp(store, deployment.app);
   if (deployment.version === undefined || app?.currentVersion !== deployment.version) return;
-  const earlier = findDeployments(store, { app: deployment.app, statuses: ['succeeded'], limit: 20 });
-  const previous = earlier.find(({ version }) => version !== undefined && version < (deployment.version ?? 0));
-  setCurrentRelease(store, deployment.app, previous?.version);
+  setCurrentRelease(store, deployment.app, findVersionLiveBefore(store, deployment.app, deployment.version));
 }

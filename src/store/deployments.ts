@@ -102,9 +102,19 @@ export function findDeployments(store: Store, filter: DeploymentFilter = {}): re
   return rows.map(readDeployment);
 }
 
-/** Attempts that were under way, oldest first: after a crash the reconciler ends them. */
+/** Attempts that were under way, oldest first: after a crash they are ended. */
 export function findUnfinishedDeployments(store: Store): readonly Deployment[] {
   return store.db.all('SELECT * FROM deployments WHERE ended_at IS NULL ORDER BY id').map(readDeployment);
+}
+
+/** The release below `version` that went live last; `undefined` when there was none. */
+export function findVersionLiveBefore(store: Store, app: string, version: number): number | undefined {
+  const row = store.db.get(
+    "SELECT version FROM deployments WHERE app = ? AND status = 'succeeded' AND version < ? ORDER BY id DESC LIMIT 1",
+    app,
+    version,
+  );
+  return row && Number(row['version']);
 }
 
 function getDeployment(store: Store, id: string): Deployment {
