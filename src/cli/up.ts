@@ -12,6 +12,8 @@ import { withTimeout } from '../wait.ts';
 
 const isSource = import.meta.filename.endsWith('.ts');
 const proxyEntry = resolve(import.meta.dirname, '../proxy', isSource ? 'start.ts' : 'start.js');
+/** As bin/forge gives it to `forge proxy`, and why. */
+const proxyFlags = ['--max-semi-space-size=4'];
 const proxyStartTimeoutMs = 15_000;
 const proxyStopTimeoutMs = 15_000;
 
@@ -54,7 +56,7 @@ export async function runServe({ config, json, stdout }: RunOptions): Promise<nu
 
 /** The child is wrapped because it is a promise of its end, which `await` would wait for. */
 async function startProxy(config: Config): Promise<{ readonly child: StartedProcess }> {
-  const child = startProcess(process.execPath, [proxyEntry, JSON.stringify(proxyOptions(config)), 'until-stdin-ends'], { env: { PATH: '/usr/bin:/bin' } });
+  const child = startProcess(process.execPath, [...proxyFlags, proxyEntry, JSON.stringify(proxyOptions(config)), 'until-stdin-ends'], { env: { PATH: '/usr/bin:/bin' } });
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
   const ended = child.then(({ exitCode }) => {
