@@ -123,6 +123,21 @@ describe('a kill -9 of the control plane during a build', () => {
   });
 });
 
+describe('a kill -9 of the control plane during a start', () => {
+  it('ends the deployment as failed (interrupted), removes what was starting, and keeps what served', async () => {
+    await writeFiles(folder, { 'server.js': 'setInterval(() => {}, 1000);\n' });
+    await forge.commit(folder);
+    const pushing = forge.git$(folder, ['push', forge.remote('site'), 'main']).then((command) => command);
+    await until('the new instance runs', async () => (await forge.instances('site')).length === 2 && (await forge.deployments('site'))[0]?.status === 'starting');
+    await forge.end('SIGKILL');
+    expect((await pushing).exitCode).not.toBe(0);
+    await forge.begin();
+    expect((await forge.deployments('site'))[0]).toMatchObject({ status: 'failed', failure: expect.stringContaining('interrupted') });
+    await until('what was starting is gone', async () => (await forge.instances('site')).length === 1);
+    expect((await forge.get('site')).body).toBe('v8');
+  });
+});
+
 describe('a Docker Engine that goes away', () => {
   it('is named to who pushes; apps go on serving, and forge works again once it is back', async () => {
     await engine.cut();
@@ -138,6 +153,17 @@ describe('a Docker Engine that goes away', () => {
     expect(listed.exitCode).toBe(69);
     await engine.restore();
     expect(await forge.git$(folder, ['push', forge.remote('site'), 'main'])).toMatchObject({ exitCode: 0 });
+    expect((await forge.get('site')).body).toBe('v9');
+  });
+
+  it('does not keep forge from starting; apps serve, and all is well once it is back', async () => {
+    await engine.cut();
+    await forge.restart();
+    expect((await forge.get('site')).body).toBe('v9');
+    expect((await forge.ssh$(['apps:list', '-q'])).stdout).toBe('site');
+    await engine.restore();
+    await until('instances can be listed', async () => (await forge.ssh$(['ps:list', 'site'])).exitCode === 0);
+    expect((await forge.ssh$(['ps:restart', 'site'])).exitCode).toBe(0);
     expect((await forge.get('site')).body).toBe('v9');
   });
 
