@@ -1,5 +1,5 @@
 /** Wires the control plane: everything that `forge serve` is, in the order in which it comes up. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { listenHttp } from './api/http-server.ts';
@@ -39,6 +39,7 @@ import { createDoor } from './ssh/door.ts';
 import { relayCommand, writeAuthorizedKeys } from './ssh/authorized-keys.ts';
 import { createSshServer } from './ssh/server.ts';
 import { createApp, findApp, noSuchApp } from './store/apps.ts';
+import { recordAudit } from './store/audit.ts';
 import { findKeyByBlob, findKeyByFingerprint, findKeys } from './store/keys.ts';
 import { allocateSubnetIndex } from './store/network-slots.ts';
 import { openStore, type Store } from './store/store.ts';
@@ -102,6 +103,8 @@ const webSocketPath = (config: Config): string => join(config.proxyDir, 'web.soc
 async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): Promise<Core> {
   const store = openStore({ data: config.data, log });
   stack.defer(() => store.close());
+  // Sources of builds that a killed forge had under way.
+  rmSync(join(config.data, 'tmp'), { recursive: true, force: true });
   for (const folder of ['run', 'tmp', 'repos', 'ssh']) mkdirSync(join(config.data, folder), { recursive: true, mode: 0o700 });
   const stopping = new AbortController();
   const docker = connectDocker(config.dockerSocket);
@@ -159,8 +162,9 @@ async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh
     hookSocketPath: adminSocket,
     maxPackBytes: config.sourceMaxBytes,
     authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : mayCreateApp(actor, app, config)),
-    ensureApp: (_actor, app) => void (findApp(store, app) ?? createApp(store, { name: app })),
+    ensureApp: (actor, app) => ensureApp(actor, app, store),
     deploy: (request) => deployer.deploy(request),
+    record: ({ actor, app, ...details }) => recordAudit(store, { actor: actor.name, via: actor.via, action: 'push', app, details }),
   });
   const gitSessions = createGitSessions();
   const push = gitSessions.bound(pushes.handlePush);
@@ -209,6 +213,12 @@ const actorOf = (key: Parameters<typeof actorOfKey>[0] | undefined): Actor | und
 function tokenActor(secret: string, store: Store): Actor | undefined {
   const token = findTokenBySecret(store, secret);
   return token ? actorOfToken(token) : undefined;
+}
+
+function ensureApp({ name, via }: Actor, app: string, store: Store): void {
+  if (findApp(store, app)) return;
+  createApp(store, { name: app });
+  recordAudit(store, { actor: name, via, action: 'apps:create', app, details: { by: 'push' } });
 }
 
 function seeApp(actor: Actor, app: string, store: Store): void {

@@ -23,6 +23,7 @@ import type { DeployRequest } from './deploy.ts';
 const exitTimeoutMs = 20_000;
 /** How long the hook may take to begin with the archive. */
 const archiveTimeoutMs = 60_000;
+const maxRecordedRefs = 20;
 
 export interface PushParts {
   readonly repositories: Repositories;
@@ -36,7 +37,19 @@ export interface PushParts {
   ensureApp(actor: Actor, app: string): void | Promise<void>;
   /** Deploys; reports its own failures to `output`. */
   deploy(request: DeployRequest): Promise<unknown>;
+  /** Keeps who pushed what and how that ended. */
+  record(push: PushRecord): void;
   readonly log: Log;
+}
+
+export interface PushRecord {
+  readonly actor: Actor;
+  readonly app: string;
+  /** The first of them; `count` is how many there were. */
+  readonly refs: readonly string[];
+  readonly count: number;
+  /** `ok`, or the code of the error. */
+  readonly outcome: string;
 }
 
 export interface Pushes {
@@ -132,6 +145,7 @@ async function receive({ io, repositoryPath, signal, secret }: Receive, parts: P
 /** Decides, deploys and answers; never rejects. */
 async function answer(push: Push, updates: HookHello['updates'], connection: ControlConnection, parts: PushParts): Promise<void> {
   const report = createReport([connection.stdout]);
+  let outcome = 'ok';
   try {
     const plan = await planPush(push, updates, parts.repositories);
     for (const notice of plan.notices) report.body(notice);
@@ -139,8 +153,22 @@ async function answer(push: Push, updates: HookHello['updates'], connection: Con
     else if (push.left.signal.aborted) throw abortError(push.left.signal);
     await connection.exit(0);
   } catch (error) {
-    if (!(error instanceof ReportedError)) reportUnexpected(error, push, report, parts.log);
+    const failure = error instanceof ReportedError ? error.cause : error;
+    outcome = isForgeError(failure) ? failure.code : 'internal';
+    if (failure === error) reportUnexpected(error, push, report, parts.log);
     await connection.exit(1);
+  } finally {
+    keepRecord(push, updates, outcome, parts);
+  }
+}
+
+/** A record that cannot be kept (the disk is full) changes nothing about the push. */
+function keepRecord({ actor, app }: Push, updates: HookHello['updates'], outcome: string, { record, log }: PushParts): void {
+  const refs = updates.slice(0, maxRecordedRefs).map(({ ref }) => ref);
+  try {
+    record({ actor, app, refs, count: updates.length, outcome });
+  } catch (error) {
+    log.error({ err: error, app }, 'a push could not be recorded in the audit');
   }
 }
 

@@ -123,6 +123,18 @@ describe('a push', () => {
     expect(await readdir(join(world.folder, 'repos'))).toEqual(['hello.git']);
   });
 
+  it('is recorded with who pushed which refs and how it ended', async () => {
+    const folder = await world.workspace('w');
+    world.deploy = async ({ output }) => failDeploy(output, new ForgeError('failed', 'the build broke'));
+    await world.git(folder, 'push', world.sshUrl('hello'), 'main');
+    world.deploy = async (request) => void (await drain(request));
+    await world.git(folder, 'push', world.sshUrl('hello'), 'main', 'main:refs/tags/v1');
+    expect(world.records).toMatchObject([
+      { app: 'hello', actor: { name: 'alice' }, refs: ['refs/heads/main'], count: 1, outcome: 'failed' },
+      { app: 'hello', actor: { name: 'alice' }, refs: ['refs/heads/main', 'refs/tags/v1'], count: 2, outcome: 'ok' },
+    ]);
+  });
+
   it('is refused when forge does not answer its hook', async () => {
     const folder = await world.workspace('w');
     const path = await world.repositories.ensure('hello');

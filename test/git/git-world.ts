@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { listenControl, type ControlConnection, type ControlServer } from '../../src/control/server.ts';
-import { createPushes } from '../../src/deploy/push.ts';
+import { createPushes, type PushRecord } from '../../src/deploy/push.ts';
 import type { DeployRequest } from '../../src/deploy/deploy.ts';
 import type { Actor, Release } from '../../src/domain.ts';
 import { exitStatusOf, ForgeError, isForgeError } from '../../src/errors.ts';
@@ -35,6 +35,8 @@ export interface GitWorld {
   readonly httpPort: number;
   /** How every deploy ended: `succeeded`, or its error. */
   readonly outcomes: unknown[];
+  /** What was kept of every push. */
+  readonly records: PushRecord[];
   /** Secrets of the hooks that came. */
   readonly secrets: string[];
   /** Resolves when a deploy may begin, as the queue does. */
@@ -58,6 +60,7 @@ export async function createGitWorld(): Promise<GitWorld> {
   const apps = new Set(['hers']);
   const secrets: string[] = [];
   const outcomes: unknown[] = [];
+  const records: PushRecord[] = [];
   const repositories = createRepositories({ directory: join(folder, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
   const socketPath = join(folder, 'admin.sock');
   const authorize = (actor: Actor, app: string): void => {
@@ -83,6 +86,7 @@ export async function createGitWorld(): Promise<GitWorld> {
         throw error;
       }
     },
+    record: (push) => void records.push(push),
     log,
   });
   const fetch = createFetch({ repositories, authorize });
@@ -140,7 +144,7 @@ export async function createGitWorld(): Promise<GitWorld> {
   };
 
   const world: GitWorld = {
-    folder, repositories, apps, socketPath, httpPort, secrets, outcomes, git, commit,
+    folder, repositories, apps, socketPath, httpPort, secrets, outcomes, records, git, commit,
     turn: () => Promise.resolve(),
     deploy: async (request) => void (await drain(request)),
     sshUrl: (app) => `ssh://forge@host/${app}`,
