@@ -132,6 +132,7 @@ node_from_release() { # arch folder
   tar -xzf "$2/$name.tar.gz" -C "$2" --strip-components=1 "$name/bin/node" "$name/lib/node_modules/npm" || return 1
   mv "$2/bin/node" "$2/node"
   mkdir -p "$root/.node/lib" && rm -rf "$root/.node/lib/npm" && mv "$2/lib/node_modules/npm" "$root/.node/lib/npm"
+  mkdir -p "$root/.node/bin" && ln -sf ../lib/npm/bin/npm-cli.js "$root/.node/bin/npm"
 }
 
 # The npm package node-linux-<arch> holds the official binary; npm checks its integrity.
@@ -140,11 +141,10 @@ node_from_npm() { # arch folder
   (cd "$2" && npm pack --silent "node-linux-$1@$node_version" && tar -xzf "node-linux-$1-$node_version.tgz" && mv package/bin/node node) >>"$log_file" 2>&1
 }
 
-# npm under forge's Node, whichever npm this machine has. No package's own scripts run: they would want compilers, and
-# nothing here needs them.
+# npm under forge's Node, whichever npm this machine has.
 run_npm() {
   local cli
-  export npm_config_ignore_scripts=true npm_config_update_notifier=false
+  export npm_config_update_notifier=false
   trust_system_ca
   for cli in "$root/.node/lib/npm/bin/npm-cli.js" "$(dirname "$(dirname "$(readlink -f "$node")")")/lib/node_modules/npm/bin/npm-cli.js" "$(readlink -f "$(command -v npm || true)")"; do
     if [ -f "$cli" ]; then
@@ -161,8 +161,15 @@ trust_system_ca() {
   [ ! -f /etc/ssl/certs/ca-certificates.crt ] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
 }
 
-# A Go of any version: it fetches the one that is wanted.
-bring_go() {
+# No package's own scripts run: they would want compilers, and nothing here needs them.
+npm_ci() { run_npm ci --ignore-scripts --no-audit --no-fund; }
+
+# A Go of any version, which fetches the one that is wanted: where the lifecycle of buildpacks has to be compiled, since
+# neither is it in the cache nor is there a release archive whose checksum is known.
+bring_go() { # folder of the program, cache
+  local recipe=$1/builder/lifecycle/release.json version
+  version=$(sed -n 's/.*"version": "\([^"]*\)".*/\1/p' "$recipe" | head -n 1)
+  if compgen -G "$2/lifecycle/$version-????????????????" >/dev/null || ! grep -q '"sha256": null' "$recipe"; then return 0; fi
   if command -v go >/dev/null || [ -x /usr/local/go/bin/go ]; then return 0; fi
   need_packages golang-go
 }

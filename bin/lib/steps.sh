@@ -18,9 +18,9 @@ install_program() {
     rm -rf "$staging" && mkdir -p "$staging"
     (cd "$root" && program_files | tar -cf - --files-from=-) | tar -xf - -C "$staging"
     install -D -m 0755 "$(readlink -f "$node")" "$staging/.node/bin/node"
-    quietly 'installing dependencies' in_folder "$staging" run_npm ci --no-audit --no-fund
+    quietly 'installing dependencies' in_folder "$staging" npm_ci
     quietly 'compiling' in_folder "$staging" run_npm run --silent build
-    quietly 'removing what only compiling needs' in_folder "$staging" run_npm prune --omit=dev --no-audit --no-fund
+    quietly 'removing what only compiling needs' in_folder "$staging" run_npm prune --ignore-scripts --omit=dev --no-audit --no-fund
     touch "$staging/.complete"
     rm -rf "$target" && mv "$staging" "$target"
   fi
@@ -189,17 +189,10 @@ make_builder() {
   say 'Making the local builder (run and build images, lifecycle, buildpacks; minutes the first time, then kept)'
   # What a run that was stopped left of its work.
   if ! grep -qsx mmdebstrap /proc/[0-9]*/comm; then rm -rf --one-file-system "$cache"/rootfs/mmdebstrap.* "$cache"/rootfs/*.part; fi
-  needs_no_compiler || bring_go
+  bring_go "$opt/current" "$cache"
   quietly 'making the builder' with_settings "$forge" builder:create
   # So that the daemon can make again what the engine has lost.
   chown -R "$daemon_user:$daemon_user" "$cache"
-}
-
-# The lifecycle of the wanted version is in the cache, or a release archive of it can be checked.
-needs_no_compiler() {
-  local recipe=$opt/current/builder/lifecycle/release.json version
-  version=$(sed -n 's/.*"version": "\([^"]*\)".*/\1/p' "$recipe" | head -n 1)
-  compgen -G "$cache/lifecycle/$version-????????????????" >/dev/null || ! grep -q '"sha256": null' "$recipe"
 }
 
 # shellcheck source=/dev/null
@@ -383,8 +376,8 @@ print_next_steps() {
 
            Host forge
              HostName ${host:-<this machine>}
-             User $login_user
-$([ -z "$port" ] || printf '             Port %s\n' "$port")
+             User $login_user${port:+
+             Port $port}
 
        Then, in the folder of an app:
 
