@@ -1,7 +1,9 @@
 import { statfs } from 'node:fs/promises';
-import { ForgeError } from '../errors.ts';
+import { ForgeError, isForgeError } from '../errors.ts';
+import { every } from '../wait.ts';
 
 const gib = 1024 ** 3;
+const intervalMs = 1_000;
 
 export interface FreeSpaceOptions {
   /** Directories whose disks are looked at: forge's data, the engine's. One that is not there or may not be seen is left out. */
@@ -23,6 +25,22 @@ export async function checkFreeSpace({ directories, minFreeBytes }: FreeSpaceOpt
       { hint: 'free space (docker image prune removes images that nothing uses), or lower forge’s setting minFreeBytes' },
     );
   }
+}
+
+/**
+ * A signal that aborts with `exhausted` when a build has filled the disk down to the limit, or with the parent's reason:
+ * what one build writes must not stop every app on the machine. Disposing ends the watch.
+ */
+export function watchFreeSpace({ signal, ...options }: FreeSpaceOptions & { readonly signal: AbortSignal }): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const look = async (): Promise<void> => {
+    await checkFreeSpace(options).catch((error: unknown) => {
+      if (!isForgeError(error)) throw error;
+      controller.abort(new ForgeError('exhausted', error.message.replace('nothing was built', 'the build was ended'), error.hint === undefined ? {} : { hint: error.hint }));
+    });
+  };
+  const timer = every(intervalMs, look, () => undefined);
+  return { signal: AbortSignal.any([signal, controller.signal]), [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }
 
 const inGib = (bytes: number): string => `${(bytes / gib).toFixed(bytes < 10 * gib ? 2 : 0)} GiB`;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Builders } from '../build/build-request.ts';
 import { detect } from '../build/detect.ts';
-import { checkFreeSpace } from '../build/free-space.ts';
+import { checkFreeSpace, watchFreeSpace } from '../build/free-space.ts';
 import { receiveSource } from '../build/source.ts';
 import type { Config } from '../config.ts';
 import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
@@ -82,6 +82,7 @@ async function buildImage(request: DeployRequest, attempt: Attempt, parts: Deplo
     const plan: Plan = request.origin.kind === 'image' ? imagePlan : detect(source, app.settings);
     for (const warning of plan.warnings) attempt.report.body(`warning: ${warning}`);
     attempt.report.step(`Building ${app.name} with ${plan.builder}: ${plan.reason}`);
+    using space = watchFreeSpace({ directories: parts.diskDirectories, minFreeBytes: parts.config.minFreeBytes / 2, signal: attempt.signal });
     return await parts.builders[plan.builder].build({
       app: app.name,
       deploymentId: attempt.id,
@@ -91,7 +92,7 @@ async function buildImage(request: DeployRequest, attempt: Attempt, parts: Deplo
       config: getConfig(parts.store, app.name),
       origin: request.origin,
       report: attempt.report,
-      signal: attempt.signal,
+      signal: space.signal,
     });
   } finally {
     await rm(tarPath, { force: true });
