@@ -9,7 +9,8 @@ export function formationOf(app: App, processTypes: ProcessTypes, limits: Limits
   const types = Object.keys(processTypes);
   const hasWeb = types.includes('web');
   const entries = types.map((type): [string, FormationEntry] => {
-    const wanted = app.formation[type];
+    // `constructor` is a process type too.
+    const wanted = Object.hasOwn(app.formation, type) ? app.formation[type] : undefined;
     return [type, wanted ?? { quantity: type === 'web' || !hasWeb ? 1 : 0, limits }];
   });
   return Object.fromEntries(entries);

@@ -135,7 +135,7 @@ const limits = defineOperation({
   run: async ({ app, type, restart, ...wanted }, context) => {
     const { store } = context.services;
     const { formation } = getApp(store, app);
-    const entry = formation[type] ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context) };
+    const entry = (Object.hasOwn(formation, type) ? formation[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context) };
     const changed = { ...entry, limits: { ...entry.limits, ...readLimits(wanted) } };
     updateApp(store, app, { formation: { ...formation, [type]: changed } });
     return { app, type, limits: changed.limits, applied: await applyChange(app, { reason: `Set limits of ${type}`, restart }, context) };
