@@ -21,7 +21,7 @@ export interface Live {
   swap(app: string, instances: readonly Instance[]): Promise<readonly Instance[]>;
   /** Forgets the app: its host is unknown from now on. */
   remove(app: string): Promise<void>;
-  /** Sets several apps at once, as after a boot. */
+  /** Sets all apps at once, after a boot. Until then nothing else changes the routes: a table of some apps would take the others away. */
   restore(serving: ReadonlyMap<string, readonly Instance[]>): Promise<void>;
   /** Lets requests in flight finish, then stops and removes. Never throws: what is left is the reconciler's. */
   retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
@@ -43,18 +43,26 @@ export interface LiveParts {
 }
 
 const applyTimeoutMs = 10_000;
+/** What a change waits for the engine to tell what runs, after a boot. */
+const restoreTimeoutMs = 10_000;
 
 export function createLive(parts: LiveParts): Live {
   let serving: ReadonlyMap<string, readonly Instance[]> = new Map();
   let version = 0;
   const retiring = new Set<string>();
   const retirements = new Set<Promise<void>>();
+  const restored = Promise.withResolvers<void>();
 
   const apply = async (): Promise<void> => {
     // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
     version = Math.max(version + 1, Date.now());
     const table = routeTable({ ...parts, version, serving: [...serving].map(([app, instances]) => ({ app, instances })) });
     await withTimeout(applyTimeoutMs, 'the proxy did not take the new routes', (signal) => parts.proxy.apply(table, signal));
+  };
+
+  const untilRestored = async (): Promise<void> => {
+    const reason = 'forge has not learned yet what runs: the Docker Engine has not answered since forge started';
+    await withTimeout(restoreTimeoutMs, reason, async () => await restored.promise, parts.signal);
   };
 
   const change = async (next: ReadonlyMap<string, readonly Instance[]>, app: string): Promise<void> => {
@@ -73,15 +81,20 @@ export function createLive(parts: LiveParts): Live {
   return {
     servingOf: (app) => serving.get(app) ?? [],
     swap: async (app, instances) => {
+      await untilRestored();
       const replaced = serving.get(app) ?? [];
       await change(new Map([...serving, [app, instances]]), app);
       const kept = new Set(instances.map(({ containerId }) => containerId));
       return replaced.filter(({ containerId }) => !kept.has(containerId));
     },
-    remove: async (app) => await change(without(serving, app), app),
+    remove: async (app) => {
+      await untilRestored();
+      await change(without(serving, app), app);
+    },
     restore: async (all) => {
-      serving = new Map([...serving, ...all]);
+      serving = all;
       await apply();
+      restored.resolve();
     },
     retire: (instances, options) => {
       const retirement = drainAndRemove(instances, options, parts, retiring).finally(() => retirements.delete(retirement));

@@ -3,14 +3,18 @@ import type { App, Instance } from '../domain.ts';
 import { findApp, findApps } from '../store/apps.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
 import { createReport } from '../report.ts';
+import { findDeployment } from '../store/deployments.ts';
 import { findRelease } from '../store/releases.ts';
 import type { DeployParts } from './deploy.ts';
 import { retireOptions } from './deploy.ts';
 import { formationOf, placesOf } from './formation.ts';
 import { reconcile, type ReconcileAction, type WantedApp } from './reconcile.ts';
 
+/** Apps that are looked after at one time. */
+const lanes = 4;
+
 export interface Reconciler {
-  /** Routes whatever runs of the live releases, so that apps serve before anything is repaired. */
+  /** Routes whatever runs of the live releases, so that apps serve before anything is repaired; once, unless it fails. */
   adopt(): Promise<void>;
   /** One pass over every app whose turn is free. Failures of one app do not stop the others. */
   pass(signal: AbortSignal): Promise<void>;
@@ -23,11 +27,20 @@ export interface ReconcilerParts extends DeployParts {
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const { store, runtime, live, queue, log, logs } = parts;
 
-  const adopt = async (): Promise<void> => {
+  const adoptNow = async (): Promise<void> => {
     const found = await runtime.findInstances();
     for (const instance of found) logs.follow(instance);
-    const apps = findApps(store).filter(({ name }) => live.servingOf(name).length === 0);
-    await live.restore(new Map(apps.map((app) => [app.name, liveInstances(app, found, parts)])));
+    await live.restore(new Map(findApps(store).map((app) => [app.name, liveInstances(app, found, parts)])));
+  };
+  let adopting: Promise<void> | undefined;
+  const adopt = async (): Promise<void> => {
+    adopting ??= adoptNow();
+    try {
+      await adopting;
+    } catch (error) {
+      adopting = undefined;
+      throw error;
+    }
   };
 
   const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
@@ -35,36 +48,46 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     if (!turn) return;
     const app = findApp(store, name);
     const found = (await runtime.findInstances(name)).filter(({ containerId }) => !live.retiring.has(containerId));
-    const wanted = app ? [wantedOf(app, parts)] : [];
+    const wanted = app ? [wantedOf(app, found, parts)] : [];
     const actions = reconcile(wanted, found);
-    for (const action of actions) await carryOut(action, parts, signal);
-    if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
+    // One that fails, such as a worker that does not start, must not keep the rest from being done and routed.
+    const failures: unknown[] = [];
+    for (const action of actions) await carryOut(action, parts, signal).catch((error: unknown) => failures.push(error));
     if (app) await route(app, parts);
+    if (failures.length > 0) throw failures[0];
+    if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
   };
 
   const pass = async (signal: AbortSignal): Promise<void> => {
+    await adopt();
     const found = await runtime.findInstances();
-    const names = new Set([...findApps(store).map(({ name }) => name), ...found.map(({ app }) => app)]);
-    for (const name of names) {
-      if (signal.aborted) return;
-      await passOver(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
-    }
+    const names = new Set([...findApps(store).map(({ name }) => name), ...found.map(({ app }) => app)]).values();
+    const lane = async (): Promise<void> => {
+      for (const name of names) {
+        if (signal.aborted) return;
+        await passOver(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
+      }
+    };
+    // An app that takes its whole time to not get ready must not hold up all the others.
+    await Promise.all(Array.from({ length: lanes }, lane));
   };
 
   return { adopt, pass };
 }
 
-function wantedOf(app: App, parts: DeployParts): WantedApp {
+function wantedOf(app: App, found: readonly Instance[], parts: DeployParts): WantedApp {
   const release = app.currentVersion === undefined ? undefined : findRelease(parts.store, app.name, app.currentVersion);
   const { memory, cpuShares, pids } = parts.config;
   const places = release && !app.isStopped ? placesOf(formationOf(app, release.image.processTypes, { memoryBytes: memory, cpuShares, pids })) : [];
-  return { app: app.name, version: release?.version, places, heldVersions: [] };
+  const failed = found.filter(({ deploymentId }) => findDeployment(parts.store, deploymentId)?.failure !== undefined);
+  return { app: app.name, version: release?.version, places, failedDeployments: new Set(failed.map(({ deploymentId }) => deploymentId)) };
 }
 
 function liveInstances(app: App, found: readonly Instance[], parts: DeployParts): readonly Instance[] {
-  const wanted = wantedOf(app, parts);
-  const retired = reconcile([wanted], found.filter((instance) => instance.app === app.name)).flatMap((action) => (action.kind === 'retire' ? [action.instance.containerId] : []));
-  return found.filter((instance) => instance.app === app.name && instance.version === wanted.version && !retired.includes(instance.containerId));
+  const own = found.filter((instance) => instance.app === app.name);
+  const wanted = wantedOf(app, own, parts);
+  const retired = reconcile([wanted], own).flatMap((action) => (action.kind === 'retire' ? [action.instance.containerId] : []));
+  return own.filter((instance) => instance.version === wanted.version && !retired.includes(instance.containerId));
 }
 
 /** Makes the routes equal to what runs now, when they differ. */
