@@ -182,8 +182,12 @@ open_sshd_door() {
   reload_sshd
 }
 
-# Writes stdin aside and renames it; the file is world-readable, so no secret goes through here.
-write_file() { cat >"$1.new" && chmod 0644 "$1.new" && mv "$1.new" "$1"; }
+# Writes stdin aside and renames it. A proxy's address may hold a password: then only root reads the file.
+write_file() {
+  (umask 077 && cat >"$1.new")
+  if ! grep -q '://[^/]*@' "$1.new"; then chmod 0644 "$1.new"; fi
+  mv "$1.new" "$1"
+}
 
 make_builder() {
   say 'Making the local builder (run and build images, lifecycle, buildpacks; minutes the first time, then kept)'
