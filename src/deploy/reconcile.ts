@@ -10,8 +10,8 @@ export interface WantedApp {
   readonly version: number | undefined;
   /** Places that should run, none for a stopped app. */
   readonly places: readonly { readonly type: string; readonly ordinal: number }[];
-  /** Release of a swap that is not confirmed yet: its and the live one's instances both stay. */
-  readonly heldVersions: readonly number[];
+  /** Attempts that did not go live: of two instances in one place theirs goes, it may never have been ready. */
+  readonly failedDeployments: ReadonlySet<string>;
 }
 
 export type ReconcileAction =
@@ -37,10 +37,12 @@ export function reconcile(wanted: readonly WantedApp[], found: readonly Instance
 function reconcileApp(wanted: WantedApp, found: readonly Instance[]): ReconcileAction[] {
   const kept = new Map<string, Instance>();
   const retire: Instance[] = [];
-  // Running ones first, then the newest container: of two in one place the better one stays.
-  const ordered = found.toSorted((a, b) => Number(b.isRunning) - Number(a.isRunning) || a.containerId.localeCompare(b.containerId));
+  const isFailed = ({ deploymentId }: Instance): boolean => wanted.failedDeployments.has(deploymentId);
+  // Of two in one place the better one stays; between equals, always the same one.
+  const ordered = found.toSorted(
+    (a, b) => Number(b.isRunning) - Number(a.isRunning) || Number(isFailed(a)) - Number(isFailed(b)) || a.containerId.localeCompare(b.containerId),
+  );
   for (const instance of ordered) {
-    if (wanted.heldVersions.includes(instance.version) && instance.version !== wanted.version) continue;
     const isWanted = instance.version === wanted.version && wanted.places.some((place) => placeKey(place) === placeKey(instance));
     if (isWanted && !kept.has(placeKey(instance))) kept.set(placeKey(instance), instance);
     else retire.push(instance);

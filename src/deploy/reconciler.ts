@@ -30,7 +30,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const adoptNow = async (): Promise<void> => {
     const found = await runtime.findInstances();
     for (const instance of found) logs.follow(instance);
-    await live.restore(new Map(findApps(store).map((app) => [app.name, liveInstances(app, found, parts)])));
+    const serving = new Map(findApps(store).map((app) => [app.name, liveInstances(app, found, parts)]));
+    await live.restore(serving);
+    for (const [app, instances] of serving) await promote(app, instances);
+  };
+  /** A forge that was killed right after a swap had not come to it. */
+  const promote = async (app: string, instances: readonly Instance[]): Promise<void> => {
+    const running = instances.filter(({ isRunning }) => isRunning);
+    await runtime.promote(running).catch((error: unknown) => log.warn({ err: error, app }, 'instances could not be set to restart'));
   };
   let adopting: Promise<void> | undefined;
   const adopt = async (): Promise<void> => {

@@ -16,7 +16,7 @@ const instance = (overrides: Partial<Instance>): Instance => ({
   deploymentId: 'd1',
   ...overrides,
 });
-const wantsWeb: WantedApp = { app: 'hello', version: 2, places: [{ type: 'web', ordinal: 1 }], heldVersions: [] };
+const wantsWeb: WantedApp = { app: 'hello', version: 2, places: [{ type: 'web', ordinal: 1 }], failedDeployments: new Set() };
 
 describe('reconcile', () => {
   it('does nothing when the machine is as it should be', () => {
@@ -33,9 +33,12 @@ describe('reconcile', () => {
     expect(reconcile([wantsWeb], [stopped])).toEqual([{ kind: 'restart', app: 'hello', instance: stopped }]);
   });
 
-  it('keeps the instances of a release whose swap is not confirmed', () => {
-    const held = instance({ version: 1, containerId: 'old' });
-    expect(reconcile([{ ...wantsWeb, heldVersions: [1] }], [instance({}), held])).toEqual([]);
+  it('keeps the instance that served beside one of an interrupted restart, whichever is found first', () => {
+    const unproven = instance({ deploymentId: 'interrupted', containerId: 'a' });
+    const served = instance({ containerId: 'b' });
+    const wanted = { ...wantsWeb, failedDeployments: new Set(['interrupted']) };
+    for (const found of [[unproven, served], [served, unproven]]) expect(reconcile([wanted], found)).toEqual([{ kind: 'retire', app: 'hello', instance: unproven }]);
+    expect(reconcile([wanted], [unproven])).toEqual([]);
   });
 
   it('retires the containers of an app that is gone, but no one-off task', () => {
@@ -60,16 +63,16 @@ const appNames = fc.constantFrom('a', 'b', 'c');
 const types = fc.constantFrom('web', 'worker', 'run');
 const wantedApps = (): fc.Arbitrary<WantedApp> =>
   fc
-    .record({ app: appNames, version: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }), web: fc.integer({ min: 0, max: 3 }), held: fc.subarray([1, 2, 3]) })
-    .map(({ app, version, web, held }) => ({
+    .record({ app: appNames, version: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }), web: fc.integer({ min: 0, max: 3 }), failed: fc.subarray(['d1', 'd2']) })
+    .map(({ app, version, web, failed }) => ({
       app,
       version,
       places: version === undefined ? [] : Array.from({ length: web }, (_, index) => ({ type: 'web', ordinal: index + 1 })),
-      heldVersions: held,
+      failedDeployments: new Set(failed),
     }));
 const instances = (): fc.Arbitrary<Instance> =>
   fc
-    .record({ app: appNames, version: fc.integer({ min: 1, max: 3 }), type: types, ordinal: fc.integer({ min: 1, max: 4 }), isRunning: fc.boolean(), id: fc.uuid() })
+    .record({ app: appNames, version: fc.integer({ min: 1, max: 3 }), type: types, ordinal: fc.integer({ min: 1, max: 4 }), isRunning: fc.boolean(), deploymentId: fc.constantFrom('d1', 'd2', 'd3'), id: fc.uuid() })
     .map(({ id, ...rest }) => instance({ ...rest, name: `${rest.type}.${rest.ordinal}`, containerId: id }));
 const uniqueByApp = (apps: WantedApp[]): WantedApp[] => [...new Map(apps.map((app) => [app.app, app])).values()];
 const uniqueById = (found: Instance[]): Instance[] => [...new Map(found.map((one) => [one.containerId, one])).values()];

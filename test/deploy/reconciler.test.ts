@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { createReconciler, type Reconciler, type ReconcilerParts } from '../../src/deploy/reconciler.ts';
+import { createQueue } from '../../src/deploy/queue.ts';
+import type { Instance } from '../../src/domain.ts';
+import { ForgeError } from '../../src/errors.ts';
+import { createApp, updateApp } from '../../src/store/apps.ts';
+import { createDeployment, updateDeployment } from '../../src/store/deployments.ts';
+import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
+import type { Store } from '../../src/store/store.ts';
+import { openTestStore, silentLog } from '../store/open-test-store.ts';
+import { sampleRelease } from '../store/sample-release.ts';
+
+const limits = { memoryBytes: 512, cpuShares: 1024, pids: 512 };
+
+interface Machine {
+  readonly store: Store;
+  readonly reconciler: Reconciler;
+  /** What the engine has. */
+  found: Instance[];
+  readonly routes: Map<string, readonly Instance[]>;
+  readonly done: string[];
+  /** Starts of these apps fail. */
+  readonly broken: Set<string>;
+}
+
+/** The real reconciler, store and queue on an engine and a proxy that only keep the books. */
+function openMachine(): Machine {
+  const store = openTestStore();
+  const machine = { store, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>() };
+  const runtime = {
+    findInstances: async (app?: string) => machine.found.filter((one) => app === undefined || one.app === app),
+    promote: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `promote ${containerId}`)),
+    restartInstance: async ({ containerId }: Instance) => void machine.done.push(`restart ${containerId}`),
+    startRelease: async ({ release }: { release: { app: string } }) => {
+      if (machine.broken.has(release.app)) throw new ForgeError('failed', 'it does not start');
+      machine.done.push(`start ${release.app}`);
+      return [];
+    },
+  };
+  const live = {
+    retiring: new Set<string>(),
+    servingOf: (app: string) => machine.routes.get(app) ?? [],
+    swap: async (app: string, instances: readonly Instance[]) => void machine.routes.set(app, instances),
+    restore: async (all: ReadonlyMap<string, readonly Instance[]>) => all.forEach((instances, app) => machine.routes.set(app, instances)),
+    retire: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `retire ${containerId}`)),
+  };
+  const config = { memory: 512, cpuShares: 1024, pids: 512, drainTimeout: 0, stopTimeout: 0 };
+  const parts = { store, runtime, live, config, queue: createQueue(), log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
+  return Object.assign(machine, { reconciler: createReconciler(parts) });
+}
+
+function deployApp(store: Store, name: string): void {
+  createApp(store, { name });
+  setCurrentRelease(store, name, createRelease(store, sampleRelease(name)).version);
+}
+
+const web = (app: string, containerId: string, more: Partial<Instance> = {}): Instance => ({
+  name: 'web.1', app, version: 1, type: 'web', ordinal: 1, containerId, address: '10.0.0.2', port: 8080, isRunning: true, deploymentId: 'd1', ...more,
+});
+const containers = (instances: readonly Instance[] | undefined): readonly string[] => (instances ?? []).map(({ containerId }) => containerId);
+
+describe('the reconciler', () => {
+  it('routes what served, not what an interrupted restart left beside it', async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello');
+    const { id } = createDeployment(machine.store, { app: 'hello', actor: 'ada', origin: { kind: 'change' }, reason: 'Restart' });
+    updateDeployment(machine.store, id, { status: 'failed', failure: 'interrupted' });
+    machine.found = [web('hello', 'a', { deploymentId: id }), web('hello', 'b')];
+    await machine.reconciler.adopt();
+    expect(containers(machine.routes.get('hello'))).toEqual(['b']);
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).toContain('retire a');
+    expect(machine.done).not.toContain('retire b');
+  });
+
+  it('sets what it finds running to restart, which a forge that was killed may not have done', async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello');
+    machine.found = [web('hello', 'a')];
+    await machine.reconciler.adopt();
+    expect(machine.done).toEqual(['promote a']);
+  });
+
+  it('does and routes the rest when one thing fails, in the app and in others', async () => {
+    const machine = openMachine();
+    for (const app of ['hello', 'other']) deployApp(machine.store, app);
+    machine.broken.add('hello');
+    updateApp(machine.store, 'hello', { formation: { web: { quantity: 2, limits } } });
+    await machine.reconciler.adopt();
+    machine.found = [web('hello', 'a'), web('hello', 'old', { version: 0, ordinal: 3, name: 'web.3' })];
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).toEqual(expect.arrayContaining(['retire old', 'start other']));
+    expect(containers(machine.routes.get('hello'))).toEqual(['a']);
+  });
+});
