@@ -4,8 +4,6 @@ import { abortError } from '../errors.ts';
 import { engineCall, translate, type Docker } from './connect.ts';
 import { createFrameParser, type LogFrame } from './log-frames.ts';
 
-const pieceBytes = 1024 * 1024;
-
 export interface ContainerLogsOptions {
   readonly follow: boolean;
   /** RFC 3339 time with nanoseconds, inclusive; `undefined` = from the beginning. */
@@ -16,20 +14,11 @@ export interface ContainerLogsOptions {
 /** Yields what each chunk of the engine's answer completes; ends when the engine ends it. `not-found` for a removed container. */
 export async function* containerLogs(docker: Docker, containerId: string, options: ContainerLogsOptions): AsyncGenerator<LogFrame[]> {
   const { signal } = options;
-  const query = { stdout: true, stderr: true, timestamps: true, ...(options.since === undefined ? {} : { since: unixNanoseconds(options.since) }), abortSignal: signal };
-  const container = docker.getContainer(containerId);
   const what = 'read the log of a container';
-  const stream = options.follow
-    ? await engineCall(what, container.logs({ ...query, follow: true } as never) as unknown as Promise<Readable>, signal)
-    : await engineCall(what, container.logs({ ...query, follow: false } as never) as unknown as Promise<Buffer>, signal);
+  const stream = await engineCall(what, openLog(docker, containerId, options), signal);
   const parser = createFrameParser();
-  if (Buffer.isBuffer(stream)) {
-    // Piece by piece: as frames, the whole would be many times its size.
-    for (let offset = 0; offset < stream.length; offset += pieceBytes) yield parser.push(stream.subarray(offset, offset + pieceBytes));
-    return;
-  }
   try {
-    for await (const chunk of stream as Readable) {
+    for await (const chunk of stream) {
       const frames = parser.push(chunk as Buffer);
       if (frames.length > 0) yield frames;
     }
@@ -37,8 +26,23 @@ export async function* containerLogs(docker: Docker, containerId: string, option
     if (signal.aborted) throw abortError(signal);
     throw translate(what, error);
   } finally {
-    (stream as Readable).destroy();
+    stream.destroy();
   }
+}
+
+/** The library's own call holds the whole of a stored log in memory: up to three files of 50 MB. */
+function openLog(docker: Docker, containerId: string, { follow, since, signal }: ContainerLogsOptions): Promise<Readable> {
+  const { promise, resolve, reject } = Promise.withResolvers<Readable>();
+  const request = {
+    path: `/containers/${containerId}/logs?`,
+    method: 'GET',
+    options: { stdout: '1', stderr: '1', timestamps: '1', follow: follow ? '1' : '0', ...(since === undefined ? {} : { since: unixNanoseconds(since) }) },
+    abortSignal: signal,
+    isStream: true,
+    statusCodes: { 200: true, 404: 'no such container', 500: 'server error' },
+  };
+  docker.modem.dial(request as never, (error: unknown, response: unknown) => (error ? reject(error as Error) : resolve(response as Readable)));
+  return promise;
 }
 
 /** `2026-11-21T07:30:00.123456789Z` → `1795246200.123456789`, the engine's own notation. */

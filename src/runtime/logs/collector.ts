@@ -8,8 +8,7 @@ import type { Log } from '../../log.ts';
 import { withTimeout } from '../../wait.ts';
 import { followContainer } from './follow-container.ts';
 import { containerFolder, readLogs, type LogLine, type ReadLogsOptions } from './read-logs.ts';
-import { decodeRecord } from './record.ts';
-import { segmentNames, tailLines } from './segments.ts';
+import { segmentNames } from './segments.ts';
 
 export type { LogLine } from './read-logs.ts';
 
@@ -18,8 +17,6 @@ export interface LogCollector {
   follow(instance: Pick<Instance, 'app' | 'name' | 'containerId'>): void;
   /** After a container's exit: resolves when its last line is stored. Call before removing it. */
   settle(containerId: string): Promise<void>;
-  /** Last stored lines of one container. */
-  tail(containerId: string, lines: number): Promise<string[]>;
   read(app: string, options: ReadLogsOptions): AsyncIterable<LogLine>;
   removeApp(app: string): Promise<void>;
   close(): Promise<void>;
@@ -47,13 +44,11 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
   const controller = new AbortController();
   const stored = new EventEmitter().setMaxListeners(0);
   const followed = new Map<string, Followed>();
-  const folders = new Map<string, string>();
 
   const follow = ({ app, name, containerId }: Pick<Instance, 'app' | 'name' | 'containerId'>): void => {
     if (controller.signal.aborted || followed.has(containerId)) return;
     const folder = join(directory, app, containerFolder(name, containerId));
-    folders.set(containerId, folder);
-    const onStored = () => stored.emit(app);
+    const onStored = () => stored.emit(eventOf(app));
     const ended = followContainer({ docker, containerId, folder, maxSegments, signal: controller.signal, log, onStored })
       .catch((error: unknown) => log.error({ err: error, app, container: containerId }, 'the log of a container can not be kept'))
       .finally(() => followed.delete(containerId));
@@ -67,11 +62,7 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
       const ended = followed.get(containerId)?.ended;
       if (ended) await withTimeout(settleTimeoutMs, 'the last log lines of a container could not be stored in time', async () => await ended);
     },
-    tail: async (containerId, lines) => {
-      const folder = folders.get(containerId);
-      return folder === undefined ? [] : (await tailLines(folder, lines)).flatMap((line) => decodeRecord(line)?.text ?? []);
-    },
-    read: (app, options) => readLogs(join(directory, app), options, async (signal) => void (await once(stored, app, { signal }).catch(() => undefined))),
+    read: (app, options) => readLogs(join(directory, app), options, async (signal) => void (await once(stored, eventOf(app), { signal }).catch(() => undefined))),
     removeApp: async (app) => {
       const ended = Promise.allSettled([...followed.values()].filter((one) => one.app === app).map((one) => one.ended));
       await withTimeout(settleTimeoutMs, 'logs are still being written', async () => await ended).catch(() => undefined);
@@ -84,6 +75,9 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
   };
 }
 
+/** An app may be called `error`, which is an event of a meaning of its own. */
+const eventOf = (app: string): string => `stored ${app}`;
+
 /** Removes the oldest containers' logs beyond the number that is kept; never one that is followed. */
 async function pruneFolders(appFolder: string, inUse: ReadonlySet<string>): Promise<void> {
   const names = await readdir(appFolder).catch(() => []);
@@ -95,5 +89,6 @@ async function pruneFolders(appFolder: string, inUse: ReadonlySet<string>): Prom
 
 async function lastChange(folder: string): Promise<number> {
   const newest = (await segmentNames(folder)).at(-1);
-  return (await stat(newest === undefined ? folder : join(folder, newest))).mtimeMs;
+  const stats = await stat(newest === undefined ? folder : join(folder, newest)).catch(() => undefined);
+  return stats?.mtimeMs ?? 0;
 }

@@ -12,8 +12,12 @@ interface Mark {
   readonly at: string;
   count: number;
   hasWholeLine: boolean;
+  /** The last ones. */
   readonly texts: Set<string>;
 }
+
+/** The pieces of a line all have its time: of a line without end not all are remembered. */
+const maxTexts = 64;
 
 export interface Cursor {
   /** The frames that are not stored yet, in order; they count as stored from now on. */
@@ -38,6 +42,7 @@ export function createCursor(stored: readonly LogRecord[]): Cursor {
     mark.count += 1;
     mark.hasWholeLine ||= !isPartial;
     mark.texts.add(text);
+    if (mark.texts.size > maxTexts) mark.texts.delete(mark.texts.values().next().value as string);
     marks.set(stream, mark);
   };
   for (const record of stored) advance(record, record.text);
@@ -49,7 +54,7 @@ export function createCursor(stored: readonly LogRecord[]): Cursor {
     if (order < 0) return false;
     const before = order === 0 ? (seen.get(stream) ?? 0) : 0;
     seen.set(stream, before + 1);
-    const text = frame.text.toString();
+    const text = frame.text.toString('latin1');
     const isRepeated = order === 0 && mark !== undefined && (before < mark.count || (mark.hasWholeLine && mark.texts.has(text)));
     if (!isRepeated) advance(frame, text);
     return !isRepeated;

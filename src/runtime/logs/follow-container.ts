@@ -1,10 +1,11 @@
 /** Copies one container's log into its segments until the container is gone or has ended for good. */
 import type { Docker } from '../../docker/connect.ts';
 import { containerLogs } from '../../docker/container-logs.ts';
+import { inspectContainer } from '../../docker/containers.ts';
 import type { LogFrame } from '../../docker/log-frames.ts';
 import { isForgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { delay } from '../../wait.ts';
+import { delay, untilAborted } from '../../wait.ts';
 import { createCursor, type Cursor } from './cursor.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import { openSegments, tailLines, type SegmentWriter } from './segments.ts';
@@ -24,62 +25,71 @@ export interface FollowOptions {
 /** Lines at one time are counted from the stored tail: more than this many at one nanosecond do not occur. */
 const cursorTailLines = 2_000;
 const lostMark = '[forge: lines lost]';
-const retryMs = { first: 100, most: 5_000 };
+const retryMs = { first: 100, mostWhenQuiet: 1_000, most: 5_000 };
 
 export async function followContainer(options: FollowOptions): Promise<void> {
-  const tail = (await tailLines(options.folder, cursorTailLines)).flatMap((line) => decodeRecord(line) ?? []);
-  // The mark is forge's own: the engine does not repeat it, so it must not count.
-  const stored = tail.filter(({ text }) => text !== lostMark);
-  const cursor = createCursor(stored);
-  const writer = await openSegments(options.folder, options.maxSegments);
+  const { containerId, signal, log } = options;
+  let waitMs = retryMs.first;
+  while (!signal.aborted) {
+    try {
+      return await copyUntilEnded(options);
+    } catch (error) {
+      if (signal.aborted || isGone(error)) return;
+      const isEngineAway = isForgeError(error) && error.code === 'unavailable';
+      log[isEngineAway ? 'debug' : 'warn']({ err: error, container: containerId }, 'copying a container’s log broke off; it goes on from what is stored');
+    }
+    await delay(waitMs, signal).catch(() => undefined);
+    waitMs = Math.min(waitMs * 2, retryMs.most);
+  }
+}
+
+/** What is stored decides where it begins: after a failure the cursor may be ahead of the disk. */
+async function copyUntilEnded(options: FollowOptions): Promise<void> {
+  const { folder, maxSegments, signal } = options;
+  const writer = await openSegments(folder, maxSegments);
   try {
-    await copyUntilEnded(options, cursor, writer);
+    const tail = (await tailLines(folder, cursorTailLines)).flatMap((line) => decodeRecord(line) ?? []);
+    // The mark is forge's own: the engine does not repeat it, so it must not count.
+    const cursor = createCursor(tail.filter(({ text }) => text !== lostMark));
+    let waitMs = retryMs.first;
+    for (;;) {
+      const copied = await copy(options, { cursor, writer, follow: true });
+      if (await hasEnded(options)) break;
+      // The log of a container that the engine is about to restart ends at once, again and again.
+      waitMs = copied > 0 ? retryMs.first : Math.min(waitMs * 2, retryMs.mostWhenQuiet);
+      await delay(waitMs, signal);
+    }
+    // The live stream may end before the last lines of a burst: what the engine has stored decides.
+    await copy(options, { cursor, writer, follow: false });
   } finally {
     await writer.close();
   }
 }
 
-async function copyUntilEnded(options: FollowOptions, cursor: Cursor, writer: SegmentWriter): Promise<void> {
-  let waitMs = retryMs.first;
-  while (!options.signal.aborted) {
-    try {
-      await copy(options, cursor, writer, true);
-      if (await hasEnded(options)) {
-        // The live stream may end before the last lines of a burst: what the engine has stored decides.
-        await copy(options, cursor, writer, false);
-        return;
-      }
-      waitMs = retryMs.first;
-    } catch (error) {
-      if (options.signal.aborted || (isForgeError(error) && error.code === 'not-found')) return;
-      options.log.debug({ err: error, container: options.containerId }, 'the log stream broke; it is read again');
-      waitMs = Math.min(waitMs * 2, retryMs.most);
-    }
-    await delay(waitMs, options.signal).catch(() => undefined);
-  }
-}
-
-async function copy(options: FollowOptions, cursor: Cursor, writer: SegmentWriter, follow: boolean): Promise<void> {
+/** Returns how many records were stored. */
+async function copy({ docker, containerId, signal, onStored }: FollowOptions, { cursor, writer, follow }: { cursor: Cursor; writer: SegmentWriter; follow: boolean }): Promise<number> {
   cursor.rewind();
   let isFirst = true;
-  for await (const frames of containerLogs(options.docker, options.containerId, { follow, since: cursor.since(), signal: options.signal })) {
+  let copied = 0;
+  for await (const frames of containerLogs(docker, containerId, { follow, since: cursor.since(), signal })) {
     const first = frames[0];
     const lost = isFirst && first && cursor.hasGapBefore(first) ? [lostFrame(first)] : [];
-    isFirst = isFirst && frames.length === 0;
+    isFirst = false;
     const records = [...lost, ...cursor.take(frames)].map(encodeRecord);
     if (records.length === 0) continue;
     await writer.append(records);
-    options.onStored();
+    copied += records.length;
+    onStored();
   }
+  return copied;
 }
 
 const lostFrame = ({ at }: LogFrame): LogFrame => ({ stream: 'stderr', at, text: Buffer.from(lostMark), isPartial: false });
 
 /** Exited and not about to be restarted by the engine. */
-async function hasEnded({ docker, containerId }: FollowOptions): Promise<boolean> {
-  const { State } = await docker.getContainer(containerId).inspect().catch((error: { statusCode?: number }) => {
-    if (error.statusCode === 404) return { State: { Running: false, Restarting: false } };
-    throw error;
-  });
+async function hasEnded({ docker, containerId, signal }: FollowOptions): Promise<boolean> {
+  const { State } = await untilAborted(inspectContainer(docker, containerId), signal);
   return !State.Running && !State.Restarting;
 }
+
+const isGone = (error: unknown): boolean => isForgeError(error) && error.code === 'not-found';

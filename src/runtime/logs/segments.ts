@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 const segmentBytes = 4 * 1024 * 1024;
 const tailChunkBytes = 64 * 1024;
+const newline = 0x0a;
 
 export interface SegmentWriter {
   append(records: readonly Buffer[]): Promise<void>;
@@ -55,16 +56,40 @@ export interface LogEnd {
   readonly offset: number;
 }
 
-/** The last complete lines of the whole log (or before `end`), oldest first; reads backwards, only as much as is needed. */
+/**
+ * The last complete lines of the whole log (or before `end`), one character per byte, oldest first. Reads backwards,
+ * only as much as is needed; a segment that is removed meanwhile counts as empty.
+ */
 export async function tailLines(folder: string, count: number, end?: LogEnd): Promise<string[]> {
-  const lines: string[] = [];
+  const tails: string[][] = [];
+  let missing = count;
   for (const name of (await segmentNames(folder)).reverse()) {
-    if (lines.length >= count) break;
+    if (missing <= 0) break;
     if (end && name > end.segment) continue;
     const limit = end?.segment === name ? end.offset : Infinity;
-    lines.unshift(...(await tailOfFile(join(folder, name), count - lines.length, limit)));
+    const tail = await tailOfFile(join(folder, name), missing, limit);
+    tails.unshift(tail);
+    missing -= tail.length;
   }
-  return lines;
+  return tails.flat();
+}
+
+/** Where the last complete record of a segment ends; 0 for one that is gone. */
+export async function endOfRecords(path: string): Promise<number> {
+  await using file = await openIfThere(path);
+  if (!file) return 0;
+  const { buffer, start } = await readBackTo(file, (await file.stat()).size, (tail) => tail.includes(newline));
+  return start + buffer.lastIndexOf(newline) + 1;
+}
+
+/** A segment to read, unless it was removed since its folder was listed. */
+export async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 const segmentName = (number: number): string => `${String(number).padStart(8, '0')}.log`;
@@ -75,27 +100,23 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
 }
 
 async function cutTornRecord(path: string): Promise<void> {
-  const { size } = await stat(path);
-  const file = await open(path, 'r');
-  try {
-    const { buffer, start } = await readBackTo(file, size, (tail) => tail.includes(0x0a));
-    const end = buffer.lastIndexOf(0x0a);
-    if (start + end + 1 < size) await truncate(path, start + end + 1);
-  } finally {
-    await file.close();
-  }
+  const end = await endOfRecords(path);
+  if (end < (await stat(path)).size) await truncate(path, end);
 }
 
 async function tailOfFile(path: string, count: number, limit: number): Promise<string[]> {
-  const file = await open(path, 'r');
-  try {
-    const size = Math.min((await file.stat()).size, limit);
-    const { buffer, start } = await readBackTo(file, size, (tail) => tail.filter((byte) => byte === 0x0a).length > count);
-    const lines = buffer.toString('utf8', 0, buffer.lastIndexOf(0x0a) + 1).split('\n').slice(0, -1);
-    return (start > 0 ? lines.slice(1) : lines).slice(-count);
-  } finally {
-    await file.close();
-  }
+  await using file = await openIfThere(path);
+  if (!file) return [];
+  const size = Math.min((await file.stat()).size, limit);
+  const { buffer, start } = await readBackTo(file, size, (tail) => hasMoreLines(tail, count));
+  const lines = buffer.toString('latin1', 0, buffer.lastIndexOf(newline) + 1).split('\n').slice(0, -1);
+  return (start > 0 ? lines.slice(1) : lines).slice(-count);
+}
+
+function hasMoreLines(bytes: Buffer, count: number): boolean {
+  let lines = 0;
+  for (let at = bytes.indexOf(newline); at !== -1 && lines <= count; at = bytes.indexOf(newline, at + 1)) lines += 1;
+  return lines > count;
 }
 
 async function readBackTo(file: FileHandle, size: number, isEnough: (tail: Buffer) => boolean): Promise<{ buffer: Buffer; start: number }> {

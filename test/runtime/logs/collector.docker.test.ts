@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -94,6 +94,37 @@ describe('the log collector', () => {
     await docker.getContainer(instance.containerId).remove();
     made.length = 0;
     expect(await stored(collector)).toHaveLength(2);
+    await collector.close();
+  });
+
+  it('loses no line when the disk refuses some for a while', async () => {
+    const directory = newFolder();
+    const instance = await runScript(`console.log(0); process.once('SIGUSR2', () => { for (let n = 1; n < 60000; n++) console.log(n + ' ' + 'x'.repeat(80)); clearInterval(waiting) }); const waiting = setInterval(() => {}, 1000)`);
+    const folder = join(directory, 'hello', `web.1@${instance.containerId.slice(0, 12)}`);
+    const sizeOfFirst = () => statSync(join(folder, '00000001.log'), { throwIfNoEntry: false })?.size ?? 0;
+    const blocked = join(folder, '00000002.log');
+    const collector = collectorIn(directory);
+    collector.follow(instance);
+    await expect.poll(sizeOfFirst, { timeout: 20_000 }).toBeGreaterThan(0);
+    // A folder where the next segment should be: opening it fails like a full disk.
+    mkdirSync(blocked);
+    await docker.getContainer(instance.containerId).kill({ signal: 'SIGUSR2' });
+    await expect.poll(sizeOfFirst, { timeout: 20_000 }).toBeGreaterThan(4_000_000);
+    await docker.getContainer(instance.containerId).wait();
+    rmdirSync(blocked);
+    await collector.settle(instance.containerId);
+    expect((await stored(collector)).map(numberOf)).toEqual(Array.from({ length: 60_000 }, (_, index) => index));
+    await collector.close();
+  });
+
+  it('keeps the log of an app that is called error', async () => {
+    const collector = collectorIn(newFolder());
+    const instance = { ...(await runScript(`for (let n = 0; n < 3; n++) console.log(n)`)), app: 'error' };
+    collector.follow(instance);
+    await docker.getContainer(instance.containerId).wait();
+    await collector.settle(instance.containerId);
+    const lines = await Array.fromAsync(collector.read('error', { lines: 10, processes: [], follow: false, signal: new AbortController().signal }));
+    expect(lines.map(numberOf)).toEqual([0, 1, 2]);
     await collector.close();
   });
 });

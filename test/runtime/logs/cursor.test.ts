@@ -27,6 +27,13 @@ describe('the cursor of a stored log', () => {
     expect(cursor.take([frame(1, 'line'), frame(2, 'next')]).map(({ text }) => text.toString())).toEqual(['next']);
   });
 
+  it('drops it after a line of any number of parts, which it does not keep', () => {
+    const cursor = createCursor([]);
+    const parts = Array.from({ length: 1000 }, (_, index) => ({ ...frame(1, `part ${index}`), isPartial: true }));
+    expect(cursor.take([...parts, frame(1, 'end')])).toHaveLength(1001);
+    expect(cursor.take([{ ...frame(1, 'part 999'), isPartial: true }, frame(1, 'end')])).toEqual([]);
+  });
+
   it('keeps a line of one stream that is older than the last line of the other', () => {
     const cursor = createCursor([record(frame(5, 'out'))]);
     expect(cursor.take([frame(4, 'err', 'stderr')])).toHaveLength(1);
