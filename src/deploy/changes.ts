@@ -29,7 +29,7 @@ export async function redeploy(request: ChangeRequest & { readonly reason: strin
     const live = liveRelease(app, parts);
     const release = recordRelease({ app, image: live.image, commit: live.commit, attempt, request, parts });
     const instances = app.isStopped ? [] : await startInstances(release, attempt, parts);
-    await goLive({ release, instances, attempt, parts, confirm: noConfirmation });
+    await goLive({ release, instances, isStopped: app.isStopped, attempt, parts, confirm: noConfirmation });
     return release;
   } catch (error) {
     throw await attempt.fail(error);
@@ -46,7 +46,7 @@ export async function restart(request: ChangeRequest, parts: DeployParts): Promi
     if (app.isStopped) throw new ForgeError('conflict', `${app.name} is stopped`, { hint: `ps:start ${app.name} starts it` });
     const release = wantedRelease(app, parts);
     const instances = await startInstances(release, attempt, parts);
-    await goLive({ release, instances, attempt, parts, confirm: noConfirmation });
+    await goLive({ release, instances, isStopped: false, attempt, parts, confirm: noConfirmation });
   } catch (error) {
     throw await attempt.fail(error);
   }
@@ -63,11 +63,14 @@ function hasPendingChange(app: App, parts: DeployParts): boolean {
 /** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */
 export async function scale(request: ChangeRequest & { readonly changes: Readonly<Record<string, number>> }, parts: DeployParts): Promise<Formation> {
   using _turn = await takeTurn(request, parts, 'a scale');
-  const app = appOf(request.app, parts.store);
-  const formation = { ...app.formation, ...scaled(app, request.changes, parts) };
-  if (app.currentVersion !== undefined && !app.isStopped) await converge({ ...app, formation }, request, parts);
-  updateApp(parts.store, app.name, { formation });
-  return formation;
+  const scaledNow = (): App => {
+    const app = appOf(request.app, parts.store);
+    return { ...app, formation: { ...app.formation, ...scaled(app, request.changes, parts) } };
+  };
+  const app = scaledNow();
+  if (app.currentVersion !== undefined && !app.isStopped) await converge(app, request, parts);
+  // Read again: limits may have been set meanwhile, which takes no turn.
+  return updateApp(parts.store, app.name, { formation: scaledNow().formation }).formation;
 }
 
 /** Stops every instance; the app answers 503 until `start`. */
@@ -112,6 +115,7 @@ async function converge(app: App, request: ChangeRequest, parts: DeployParts): P
   const report: Report = createReport([request.output]);
   const release = wantedRelease(app, parts);
   const wanted = placesOf(release.formation);
+  await live.untilRestored();
   const serving = live.servingOf(app.name);
   const isIn = (places: readonly { type: string; ordinal: number }[], one: { type: string; ordinal: number }) =>
     places.some(({ type, ordinal }) => type === one.type && ordinal === one.ordinal);

@@ -18,7 +18,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { findApp, updateApp } from '../store/apps.ts';
 import { getConfig } from '../store/app-config.ts';
 import { createRelease, setCurrentRelease } from '../store/releases.ts';
-import type { Store } from '../store/store.ts';
+import { inTransaction, type Store } from '../store/store.ts';
 import type { Attempt, AttemptRequest, Attempts } from './attempt.ts';
 import { formationOf } from './formation.ts';
 import type { Live } from './live.ts';
@@ -57,9 +57,8 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
     const image = await buildImage(request, attempt, parts);
     const release = makeRelease(image, request, attempt, parts);
     const instances = await startInstances(release, attempt, parts);
-    await goLive({ release, instances, attempt, parts, confirm: () => request.confirm() });
     // Whoever pushes to a stopped app wants it to run.
-    updateApp(parts.store, request.app, { isStopped: false });
+    await goLive({ release, instances, isStopped: false, attempt, parts, confirm: () => request.confirm() });
     return release;
   } catch (error) {
     throw await attempt.fail(error);
@@ -154,26 +153,23 @@ export async function startInstances(release: Release, attempt: Attempt, parts: 
 export interface GoLive {
   readonly release: Release;
   readonly instances: readonly Instance[];
+  /** Whether the app stands still from now on: then there are no instances. */
+  readonly isStopped: boolean;
   readonly attempt: Attempt;
   readonly parts: DeployParts;
   confirm(): Promise<void>;
 }
 
 /** Swap, tell, confirm, retire. Everything started is gone again when it throws, and the old release serves. */
-export async function goLive({ release, instances, attempt, parts, confirm }: GoLive): Promise<void> {
+export async function goLive({ release, instances, isStopped, attempt, parts, confirm }: GoLive): Promise<void> {
   const { app, version } = release;
   const { store, live, log } = parts;
-  const previous = appOf(app, store).currentVersion;
-  const takeBack = async (serving: readonly Instance[]): Promise<void> => {
-    setCurrentRelease(store, app, previous);
-    await live.swap(app, serving);
-    await parts.runtime.retire(instances, { stopTimeoutMs: 0 });
-  };
-  const before = live.servingOf(app);
+  const before = appOf(app, store);
+  let replaced: readonly Instance[] | undefined;
   try {
     attempt.commit();
-    setCurrentRelease(store, app, version);
-    const replaced = await live.swap(app, instances);
+    makeCurrent(app, { version, isStopped }, store);
+    replaced = await live.swap(app, instances);
     // The engine may restart what crashes from here on; it need not be waited for.
     const promoted = parts.runtime.promote(instances).catch((error: unknown) => log.warn({ err: error, app }, 'instances could not be set to restart'));
     reportLive(release, attempt, parts);
@@ -182,10 +178,34 @@ export async function goLive({ release, instances, attempt, parts, confirm }: Go
     await attempt.succeed();
     void live.retire(replaced, retireOptions(appOf(app, store), parts.config));
   } catch (error) {
-    attempt.report.problem(previous === undefined ? 'The release is taken back.' : `The release is taken back: v${previous} goes on serving.`);
-    await takeBack(before).catch((again: unknown) => log.error({ err: again, app }, 'the release could not be taken back at once; the reconciler does it'));
+    const { currentVersion } = before;
+    attempt.report.problem(currentVersion === undefined ? 'The release is taken back.' : `The release is taken back: v${currentVersion} goes on serving.`);
+    await takeBack({ before, instances, replaced }, parts).catch((again: unknown) => log.error({ err: again, app }, 'the release could not be taken back at once; the reconciler does it'));
     throw error;
   }
+}
+
+/** One transaction: after a crash the app has all of it or nothing. */
+function makeCurrent(app: string, { version, isStopped }: { readonly version: number | undefined; readonly isStopped: boolean }, store: Store): void {
+  inTransaction(store, () => {
+    setCurrentRelease(store, app, version);
+    updateApp(store, app, { isStopped });
+  });
+}
+
+interface TakeBack {
+  readonly before: App;
+  readonly instances: readonly Instance[];
+  /** What served before; `undefined` when the swap was not made. */
+  readonly replaced: readonly Instance[] | undefined;
+}
+
+async function takeBack({ before, instances, replaced }: TakeBack, { store, live, runtime, config }: DeployParts): Promise<void> {
+  makeCurrent(before.name, { version: before.currentVersion, isStopped: before.isStopped }, store);
+  if (replaced === undefined) return void (await runtime.retire(instances, { stopTimeoutMs: 0 }));
+  await live.swap(before.name, replaced);
+  // They may have requests in flight: these finish, as at any other swap.
+  await live.retire(instances, { ...retireOptions(before, config), stopTimeoutMs: 0 });
 }
 
 function reportLive(release: Release, attempt: Attempt, parts: DeployParts): void {

@@ -27,8 +27,8 @@ export interface Live {
   retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
   /** Containers that are being retired. */
   readonly retiring: ReadonlySet<string>;
-  /** Resolves when every retirement under way has ended. */
-  settled(): Promise<void>;
+  /** Resolves when forge knows what runs, which after a boot the engine has to tell first. Throws `timeout`. */
+  untilRestored(): Promise<void>;
 }
 
 export interface LiveParts {
@@ -50,8 +50,8 @@ export function createLive(parts: LiveParts): Live {
   let serving: ReadonlyMap<string, readonly Instance[]> = new Map();
   let version = 0;
   const retiring = new Set<string>();
-  const retirements = new Set<Promise<void>>();
   const restored = Promise.withResolvers<void>();
+  let isRestored = false;
 
   const apply = async (): Promise<void> => {
     // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
@@ -61,6 +61,8 @@ export function createLive(parts: LiveParts): Live {
   };
 
   const untilRestored = async (): Promise<void> => {
+    // Also while forge stops: a release that is not confirmed then has to be taken back.
+    if (isRestored) return;
     const reason = 'forge has not learned yet what runs: the Docker Engine has not answered since forge started';
     await withTimeout(restoreTimeoutMs, reason, async () => await restored.promise, parts.signal);
   };
@@ -94,15 +96,12 @@ export function createLive(parts: LiveParts): Live {
     restore: async (all) => {
       serving = all;
       await apply();
+      isRestored = true;
       restored.resolve();
     },
-    retire: (instances, options) => {
-      const retirement = drainAndRemove(instances, options, parts, retiring).finally(() => retirements.delete(retirement));
-      retirements.add(retirement);
-      return retirement;
-    },
+    retire: async (instances, options) => await drainAndRemove(instances, options, parts, retiring),
     retiring,
-    settled: async () => void (await Promise.allSettled(retirements)),
+    untilRestored,
   };
 }
 

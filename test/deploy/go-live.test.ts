@@ -1,0 +1,91 @@
+import { Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { createAttempts, type Attempt } from '../../src/deploy/attempt.ts';
+import { goLive, type DeployParts } from '../../src/deploy/deploy.ts';
+import { createLive } from '../../src/deploy/live.ts';
+import type { Instance, Release, RouteTable } from '../../src/domain.ts';
+import { ForgeError } from '../../src/errors.ts';
+import { operator } from '../../src/operations/actors.ts';
+import { createApp, getApp, updateApp } from '../../src/store/apps.ts';
+import { findDeployments } from '../../src/store/deployments.ts';
+import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
+import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
+import { sampleRelease } from '../store/sample-release.ts';
+
+const instance = (version: number): Instance => ({
+  name: 'web.1', app: 'hello', version, type: 'web', ordinal: 1, containerId: `container-v${version}`, address: `10.0.0.${version}`, port: 8080, isRunning: true, deploymentId: 'd',
+});
+
+/** The real store, attempts and routes; a proxy and an engine that keep the books. Version 1 serves, 2 is about to. */
+async function openStage() {
+  const store = openTestStore();
+  const done: string[] = [];
+  const stopping = new AbortController();
+  const proxy = {
+    apply: async ({ routes }: RouteTable) => void done.push(`route ${routes.flatMap(({ targets }) => targets.map(({ address }) => address)).join()}`),
+    drained: async (ids: readonly string[]) => void done.push(`drain ${ids.join()}`),
+  };
+  const runtime = {
+    promote: async () => undefined,
+    retire: async (instances: readonly Instance[]) => {
+      done.push(...instances.map(({ containerId }) => `remove ${containerId}`));
+      return [];
+    },
+  };
+  const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', webSocketGraceMs: 0, signal: stopping.signal });
+  createApp(store, { name: 'hello' });
+  const [, release] = [createRelease(store, sampleRelease('hello')), createRelease(store, sampleRelease('hello'))] as [Release, Release];
+  setCurrentRelease(store, 'hello', 1);
+  await live.restore(new Map([['hello', [instance(1)]]]));
+  const attempts = createAttempts({ store, data: temporaryDirectory(), log: silentLog });
+  const output = new Writable({ write: (_chunk, _encoding, written) => written() });
+  const attempt = attempts.open({ app: 'hello', actor: operator, origin: { kind: 'folder' }, reason: 'Deploy', output, signal: new AbortController().signal });
+  const parts = { store, live, runtime, log: silentLog, config: { drainTimeout: 1, stopTimeout: 1 }, urlOf: () => 'http://hello.localhost' } as unknown as DeployParts;
+  const swap = async (confirm: () => Promise<void>): Promise<void> => await goLive({ release, instances: [instance(2)], isStopped: false, attempt, parts, confirm });
+  done.length = 0;
+  return { store, live, done, stopping, attempts, attempt: attempt as Attempt, swap };
+}
+
+const refuse = async (): Promise<void> => {
+  throw new ForgeError('failed', 'git did not move the ref');
+};
+
+describe('going live', () => {
+  it('makes the release current and retires what it replaced', async () => {
+    const { store, live, done, swap } = await openStage();
+    updateApp(store, 'hello', { isStopped: true });
+    await swap(async () => undefined);
+    expect(getApp(store, 'hello')).toMatchObject({ currentVersion: 2, isStopped: false });
+    expect(live.servingOf('hello')).toEqual([instance(2)]);
+    expect(findDeployments(store)[0]?.status).toBe('succeeded');
+    await expect.poll(() => done).toEqual(['route 10.0.0.2', expect.stringContaining('drain hello/web.1@v1'), 'remove container-v1']);
+  });
+
+  it('that is not confirmed swaps back, and lets requests on the new instances finish before these go', async () => {
+    const { store, live, done, swap } = await openStage();
+    updateApp(store, 'hello', { isStopped: true });
+    await expect(swap(refuse)).rejects.toThrow('git did not move the ref');
+    expect(getApp(store, 'hello')).toMatchObject({ currentVersion: 1, isStopped: true });
+    expect(live.servingOf('hello')).toEqual([instance(1)]);
+    expect(done).toEqual(['route 10.0.0.2', 'route 10.0.0.1', expect.stringContaining('drain hello/web.1@v2'), 'remove container-v2']);
+  });
+
+  it('that is not confirmed swaps back also while forge stops', async () => {
+    const { live, done, stopping, swap } = await openStage();
+    const stop = async (): Promise<void> => {
+      stopping.abort();
+      await refuse();
+    };
+    await expect(swap(stop)).rejects.toThrow('git did not move the ref');
+    expect(live.servingOf('hello')).toEqual([instance(1)]);
+    expect(done.filter((what) => what.startsWith('route'))).toEqual(['route 10.0.0.2', 'route 10.0.0.1']);
+  });
+
+  it('changes no route once it was canceled', async () => {
+    const { store, done, attempt, attempts, swap } = await openStage();
+    attempts.cancel(attempt.id, 'ada');
+    await expect(swap(async () => undefined)).rejects.toThrow('canceled by ada');
+    expect(getApp(store, 'hello').currentVersion).toBe(1);
+    expect(done).toEqual(['remove container-v2']);
+  });
+});
