@@ -109,6 +109,9 @@ choose_doors() {
     say "SSH: forge's own server on port $ssh_port"
   fi
   need_free_port "$http_port" 'the proxy' --http-port
+  if [ "$ssh_port" != -1 ] && [ "$ssh_port" -lt 1024 ] 2>/dev/null; then
+    fail "forge's SSH server cannot have port $ssh_port: it runs without the right to ports below 1024" 'Choose one above, or leave --ssh-port out where OpenSSH runs: then people use its port.'
+  fi
   [ "$ssh_port" = -1 ] || need_free_port "$ssh_port" "forge's SSH server" --ssh-port
 }
 

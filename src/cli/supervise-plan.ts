@@ -27,7 +27,7 @@ export function supervisePlan(input: SupervisePlanInput) {
         env,
         generation: input.generations.proxy,
       },
-      { name: 'serve', argv: [...as(input.daemonUser, '--inh-caps=-all'), input.program, 'serve'], env, generation: input.generations.serve },
+      { name: 'serve', argv: [...as(input.daemonUser, '--inh-caps=-all', '--bounding-set=-all'), input.program, 'serve'], env, generation: input.generations.serve },
     ],
   };
 }

@@ -31,7 +31,6 @@ const hardening = [
   'ProtectKernelLogs=yes',
   'ProtectClock=yes',
   'ProtectHostname=yes',
-  'RestrictSUIDSGID=yes',
   'RestrictRealtime=yes',
   'LockPersonality=yes',
   'SystemCallArchitectures=native',
@@ -91,6 +90,8 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'LimitNOFILE=262144',
     'OOMScoreAdjust=-800',
     ...hardening,
+    // The control plane must be able to write such bits: packages that go into base images have them.
+    'RestrictSUIDSGID=yes',
     'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6',
     'ProtectProc=invisible',
     `ReadWritePaths=${proxyDir}`,
