@@ -22,9 +22,10 @@ export function parseAppName(value: string): string {
   return value;
 }
 
-/** A process type of a Procfile, such as `web`. */
+/** A process type of a Procfile, such as `web`. Not `run`: that is what the containers of one-off commands are called. */
 export function parseProcessType(value: string): string {
   if (!processType.test(value)) throw invalid('process type', value, '1 to 30 of a-z, 0-9 and -');
+  if (value === 'run') throw invalid('process type', value, 'another name: one-off commands are called run');
   return value;
 }
 
