@@ -1,9 +1,12 @@
 /** What the doors may ask of deploy/: one object over the story, the changes and the attempts. */
+import { rm } from 'node:fs/promises';
 import type { Actor, Formation, Release, Session } from '../domain.ts';
 import { createReport } from '../report.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
 import { deleteApp } from '../store/apps.ts';
+import { findDeployments } from '../store/deployments.ts';
+import { deploymentLogPath } from './attempt.ts';
 import { liveRelease, redeploy, restart, scale, start, stop, type ChangeRequest } from './changes.ts';
 import { appOf, deploy, retireOptions, type DeployParts, type DeployRequest } from './deploy.ts';
 
@@ -73,5 +76,6 @@ async function destroy(request: ChangeRequest, parts: DeployerParts): Promise<vo
   await parts.forgetBuilds(app.name);
   await parts.repositories.remove(app.name);
   await parts.logs.removeApp(app.name);
+  for (const { id } of findDeployments(parts.store, { app: app.name, limit: Infinity })) await rm(deploymentLogPath(parts.config.data, id), { force: true });
   deleteApp(parts.store, app.name);
 }

@@ -21,7 +21,7 @@ export interface DeploymentPatch {
 export interface DeploymentFilter {
   readonly app?: string;
   readonly statuses?: readonly DeploymentStatus[];
-  /** Default 50. */
+  /** Default 50; Infinity: all. */
   readonly limit?: number;
 }
 
@@ -98,7 +98,7 @@ export function findDeployments(store: Store, filter: DeploymentFilter = {}): re
   if (app !== undefined) wanted.push(['app = ?', app]);
   if (statuses) wanted.push(['status IN (SELECT value FROM json_each(?))', JSON.stringify(statuses)]);
   const where = wanted.length === 0 ? '' : `WHERE ${wanted.map(([sql]) => sql).join(' AND ')}`;
-  const rows = store.db.all(`SELECT * FROM deployments ${where} ORDER BY id DESC LIMIT ?`, ...wanted.map(([, value]) => value), limit);
+  const rows = store.db.all(`SELECT * FROM deployments ${where} ORDER BY id DESC LIMIT ?`, ...wanted.map(([, value]) => value), limit === Infinity ? -1 : limit);
   return rows.map(readDeployment);
 }
 

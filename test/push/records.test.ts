@@ -154,7 +154,10 @@ describe('destroying an app', () => {
   it('leaves no container, network, image, repository, log, row or route behind', async () => {
     expect((await forge.ssh$(['apps:destroy', 'hello', '--confirm', 'hullo'])).exitCode).toBe(2);
     expect((await forge.get('hello')).status).toBe(200);
+    const deploymentLogs = (await forge.deployments('hello')).map(({ id }) => `${id}.log`);
+    expect(readdirSync(join(forge.data, 'deployments'))).toEqual(expect.arrayContaining(deploymentLogs));
     await ok(forge.ssh$(['apps:destroy', 'hello', '--confirm', 'hello']));
+    expect(readdirSync(join(forge.data, 'deployments')).filter((name) => deploymentLogs.includes(name))).toEqual([]);
     expect((await forge.get('hello')).status).toBe(404);
     const id = readFileSync(join(forge.data, 'id'), 'utf8').trim();
     const left = async (...words: readonly string[]) => (await execa('docker', [...words, '--filter', `label=forge.data=${id}`])).stdout.split('\n').filter(Boolean);
