@@ -26,6 +26,7 @@ export interface WorkerReply {
 
 const orderTimeoutMs = 15_000;
 const restartDelayMs = 200;
+const longestRestartDelayMs = 5_000;
 
 type Body<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 
@@ -45,22 +46,22 @@ export async function startWorkers(
 
   // Every worker asks for the same port, 0 included: the first process opens it once and shares it.
   const start = async (): Promise<number> => {
-    const worker = cluster.fork();
-    worker.once('exit', (code, signal) => {
-      const wasServing = workers.delete(worker);
-      if (closed.signal.aborted || !wasServing) return;
+    const worker = forkWorker(log, (code, signal) => {
+      if (!workers.delete(worker) || closed.signal.aborted) return;
       log.error({ code, signal }, 'a worker of the proxy died; starting another');
-      void restart().catch((error: unknown) => log.error({ err: error }, 'no worker in its place'));
+      void untilStarted(start, { log, signal: closed.signal });
     });
     const sent = table;
-    const reply = await ask(worker, { kind: 'start', options, table: sent });
-    workers.add(worker);
-    if (table !== undefined && table !== sent) await ask(worker, { kind: 'apply', table });
-    return reply.port ?? options.http;
-  };
-  const restart = async (): Promise<void> => {
-    await delay(restartDelayMs, closed.signal);
-    await start();
+    try {
+      const { port } = await ask(worker, { kind: 'start', options, table: sent });
+      workers.add(worker);
+      // One that does not take it is replaced like one that died.
+      if (table !== undefined && table !== sent) await ask(worker, { kind: 'apply', table }).catch(() => worker.process.kill('SIGKILL'));
+      return port ?? options.http;
+    } catch (error) {
+      worker.process.kill('SIGKILL');
+      throw error;
+    }
   };
   /** All workers; one that dies meanwhile has nothing left to do, and its successor starts from the newest table. */
   const askAll = async (body: Body<WorkerOrder>, timeoutMs?: number): Promise<void> => {
@@ -71,7 +72,7 @@ export async function startWorkers(
 
   const ports = await Promise.all(Array.from({ length: count }, start)).catch((error: unknown) => {
     closed.abort();
-    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+    killAll();
     throw error;
   });
   return {
@@ -85,10 +86,36 @@ export async function startWorkers(
       closed.abort();
       const exits = [...workers].map((worker) => once(worker, 'exit'));
       await askAll({ kind: 'close' }).catch(() => undefined);
-      for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+      killAll();
       await Promise.all(exits);
     },
   };
+}
+
+function killAll(): void {
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+}
+
+function forkWorker(log: Log, onExit: (code: number, signal: string) => void): Worker {
+  const worker = cluster.fork();
+  worker.once('exit', onExit);
+  // What is sent to one that has just died: its exit tells the same.
+  worker.on('error', (error) => log.debug({ err: error }, 'a worker of the proxy could not be spoken to'));
+  return worker;
+}
+
+/** Tries again until one serves: a machine that is short of memory may kill the next one too. */
+async function untilStarted(start: () => Promise<unknown>, { log, signal }: { readonly log: Log; readonly signal: AbortSignal }): Promise<void> {
+  for (let pauseMs = restartDelayMs; ; pauseMs = Math.min(pauseMs * 2, longestRestartDelayMs)) {
+    await delay(pauseMs, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await start();
+      return;
+    } catch (error) {
+      log.error({ err: error }, 'no worker of the proxy in its place yet');
+    }
+  }
 }
 
 /** Beside this file, as source or compiled. */

@@ -178,11 +178,16 @@ test('two workers serve one port, take each table, and one that dies is replaced
   expect(new Set(await Promise.all(Array.from({ length: 8 }, async () => (await get(port)).slice(-3))))).toEqual(new Set(['two']));
   await control.drained(['web.1@v1'], { timeoutMs: 2000, webSocketGraceMs: 0, signal: signal() });
   const workers = async (): Promise<string[]> => (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).trim().split(' ').filter(Boolean);
-  const [victim] = await workers();
-  process.kill(Number(victim), 'SIGKILL');
+  const first = await workers();
+  const isNew = (pid: string): boolean => !first.includes(pid);
+  process.kill(Number(first[0]), 'SIGKILL');
+  await eventually(async () => (await workers()).some(isNew));
+  // Its successor dies before it serves.
+  const successor = (await workers()).find(isNew);
+  process.kill(Number(successor), 'SIGKILL');
   await eventually(async () => {
     const now = await workers();
-    return now.length === 2 && !now.includes(String(victim));
+    return now.length === 2 && !now.includes(String(first[0])) && !now.includes(String(successor));
   });
   await eventually(async () => (await Promise.all([get(port), get(port), get(port), get(port)])).every((text) => text.endsWith('two')));
   child.kill('SIGTERM');
