@@ -9,7 +9,7 @@ import { runInContainer } from '../../docker/run-in-container.ts';
 import { ForgeError, isForgeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Report } from '../../report.ts';
-import { delay, withDeadline } from '../../wait.ts';
+import { delay, untilAborted, withDeadline } from '../../wait.ts';
 import { keyOf } from '../base-image.ts';
 import { answers, deleteManifest, type RegistryAccess } from './registry-client.ts';
 import { makeRegistryImage } from './registry-image.ts';
@@ -20,6 +20,8 @@ import type { TurnLock } from './turn-lock.ts';
 const readyTimeoutMs = 20_000;
 const readyPollMs = 25;
 const collectTimeoutMs = 10 * 60_000;
+/** The first time its image is made. */
+const startTimeoutMs = 10 * 60_000;
 
 export interface Registry {
   /** The running registry: milliseconds when it runs, else it is started or made again, its data kept. */
@@ -48,19 +50,23 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { docker, lock, log } = options;
   const names = registryNames(options.dataId);
   const statePath = join(options.data, 'registry.json');
-  let starting: Promise<RegistryAccess> | undefined;
+  let finding: Promise<RegistryAccess> | undefined;
 
+  // Callers that come meanwhile share one attempt, which goes on when the first of them leaves: two would make two
+  // passwords, and one that is being started runs before it answers.
   const ensure = async (signal: AbortSignal): Promise<RegistryAccess> => {
-    const state = await loadRegistryState(statePath, options.port, signal);
-    const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
-    if (found) return accessTo(found, state);
-    // Callers that come meanwhile share one attempt; it goes on when the first of them leaves.
-    starting ??= start(state).finally(() => (starting = undefined));
-    return await starting;
+    finding ??= findOrStart().finally(() => (finding = undefined));
+    return await untilAborted(finding, signal);
   };
 
-  const start = async (state: RegistryState): Promise<RegistryAccess> => {
-    using signal = withDeadline(10 * 60_000, 'starting the image registry took longer than 10 min');
+  const findOrStart = async (): Promise<RegistryAccess> => {
+    using signal = withDeadline(startTimeoutMs, `starting the image registry took longer than ${startTimeoutMs / 60_000} min`);
+    const state = await loadRegistryState(statePath, options.port, signal);
+    const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
+    return found ? accessTo(found, state) : await start(state, signal);
+  };
+
+  const start = async (state: RegistryState, signal: AbortSignal): Promise<RegistryAccess> => {
     const image = options.image ?? (await makeRegistryImage({ ...options, signal })).reference;
     const specKey = specKeyOf(state, options.image);
     await ensurePlainNetwork(docker, { name: names.network, labels: names.labels, hasNeighbours: false });
@@ -74,7 +80,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       log.warn({ port: state.port }, 'the port of the image registry is taken: moving to another');
       const moved = { ...state, port: await freePort() };
       await saveRegistryState(statePath, moved);
-      return await start(moved);
+      return await start(moved, signal);
     }
     const access = accessTo(containerId, state);
     await waitUntilReady(docker, access, signal);

@@ -54,7 +54,13 @@ describe('the image registry', () => {
   it('comes back with its data and on its port after its container was removed', async () => {
     const digest = await pushImage(world.docker, { image: one, reference: `${access.host}/test:1`, login: access.login, signal });
     await execa('docker', ['rm', '-f', access.containerId]);
-    const again = await world.registry.ensure(signal);
+    // Several builds find it gone at the same time: none may get it before it answers.
+    const [again, ...others] = await Promise.all(Array.from({ length: 5 }, async () => {
+      const found = await world.registry.ensure(signal);
+      expect(await answers(found, signal)).toBe(true);
+      return found;
+    })) as [RegistryAccess, ...RegistryAccess[]];
+    expect(others).toEqual(others.map(() => again));
     expect(again.host).toBe(access.host);
     expect(again.containerId).not.toBe(access.containerId);
     access = again;
