@@ -1,9 +1,6 @@
 /** How a line of a Procfile becomes what a container runs. Pure. */
 import type { ProcessCommand, ProcessTypes } from '../domain.ts';
 
-/** Runs any command in the environment that buildpacks prepared. https://github.com/buildpacks/spec/blob/main/platform.md#launcher */
-export const cnbLauncher = '/cnb/lifecycle/launcher';
-
 /** Words that only a shell knows; a line that begins with one needs it. */
 const shellWords = new Set([
   '.', ':', '!', '[[', 'alias', 'case', 'cd', 'command', 'eval', 'exec', 'exit', 'export', 'for', 'if', 'set', 'source', 'test', 'trap', 'ulimit', 'umask',
@@ -32,12 +29,6 @@ export function imageProcessTypes(procfile: ReadonlyMap<string, string>, entrypo
     const [file = '', ...args] = commandWords(line);
     return isShellForm ? { entrypoint: [file], command: args } : { entrypoint: undefined, command: [file, ...args] };
   });
-}
-
-/** Process types of an image made by buildpacks: those it declares, and those of the Procfile, which win. */
-export function cnbProcessTypes(procfile: ReadonlyMap<string, string>, declared: readonly string[]): ProcessTypes {
-  const fromImage = Object.fromEntries(declared.map((type): [string, ProcessCommand] => [type, { entrypoint: [`/cnb/process/${type}`], command: [] }]));
-  return { ...fromImage, ...mapLines(procfile, (line) => ({ entrypoint: [cnbLauncher], command: ['--', ...commandWords(line)] })) };
 }
 
 const mapLines = (procfile: ReadonlyMap<string, string>, toCommand: (line: string) => ProcessCommand): ProcessTypes =>

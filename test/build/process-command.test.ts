@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cnbProcessTypes, commandWords, imageProcessTypes } from '../../src/build/process-command.ts';
+import { commandWords, imageProcessTypes } from '../../src/build/process-command.ts';
 
 describe('a command line', () => {
   test.each([
@@ -46,13 +46,5 @@ describe('process types', () => {
       worker: { entrypoint: undefined, command: ['/bin/sh', '-c', 'exec node b.js $X'] },
     });
     expect(imageProcessTypes(procfile, ['/bin/sh', '-c', 'node other.js'])['web']).toEqual({ entrypoint: ['node'], command: ['a.js'] });
-  });
-
-  test('of buildpacks go through the launcher, and the Procfile wins', () => {
-    expect(cnbProcessTypes(procfile, ['web', 'console'])).toEqual({
-      console: { entrypoint: ['/cnb/process/console'], command: [] },
-      web: { entrypoint: ['/cnb/lifecycle/launcher'], command: ['--', 'node', 'a.js'] },
-      worker: { entrypoint: ['/cnb/lifecycle/launcher'], command: ['--', '/bin/sh', '-c', 'exec node b.js $X'] },
-    });
   });
 });
