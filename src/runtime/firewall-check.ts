@@ -1,6 +1,7 @@
 /** Is the firewall in place? Asked from where an app stands: a container on an app network tries what it must not reach. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { createContainer, removeContainer, startContainer, tailContainer, waitForExit } from '../docker/containers.ts';
 import { ensureEmptyImage } from '../docker/empty-image.ts';
@@ -27,8 +28,8 @@ const checkTimeoutMs = 30_000;
 const answerMs = 2_000;
 const memoryBytes = 256 * 1024 * 1024;
 
-/** What the forge's own Node needs of the host to run in an otherwise empty container; all read-only. */
-const libraries = ['/usr', '/lib', '/lib64'];
+/** What the forge's own Node needs of the host to run in an otherwise empty container; all read-only. Machines with ARM processors have no /lib64. */
+const libraries = ['/usr', '/lib', '/lib64'].filter((path) => existsSync(path));
 
 /** Never throws for a test that could not be made: that is a result too. */
 export async function checkFirewall({ parts, nodePath, signal }: { readonly parts: RuntimeParts; readonly nodePath: string; readonly signal: AbortSignal }): Promise<FirewallCheck> {
