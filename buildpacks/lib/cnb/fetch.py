@@ -1,6 +1,7 @@
 """Downloads over HTTPS: through the build's proxies, trusting its CA bundle, each file checked against a digest."""
 import base64
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -67,7 +68,7 @@ def _attempt(url, accept, use):
             if error.code in (401, 403, 404, 410):
                 raise NotFound(f"{url} answered {error.code}") from error
             reason = f"it answered {error.code}"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
     raise BuildFailure(f"{url} could not be downloaded: {reason}.", *_advice(reason))
 
