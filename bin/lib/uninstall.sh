@@ -23,7 +23,7 @@ stop_services() {
   if [ -n "$pid" ]; then end_supervisor "$pid" TERM; fi
   # What a supervisor that was killed has left running.
   for program in serve proxy; do
-    pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "/run/forge-$program.pid.json" 2>/dev/null)
+    pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "/run/forge-$program.pid.json" 2>/dev/null || true)
     case $(readlink "/proc/${pid:-0}/exe" 2>/dev/null) in
       "$opt"/*) kill -TERM "$pid" && wait_for_end "$pid" ;;
     esac
