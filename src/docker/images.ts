@@ -112,7 +112,7 @@ function pullError(reference: string, error: unknown): ForgeError {
   if (!isImageUnknown(reason)) return translated;
   return new ForgeError('not-found', `there is no image ${reference}, or the registry does not let forge read it`, {
     details: [reason],
-    hint: 'check the name and tag; for a private registry run docker login for the user that runs forge',
+    hint: 'check the name and tag; forge has no passwords of registries: docker pull a private image on this machine, and forge takes what the engine has',
     cause: error,
   });
 }
