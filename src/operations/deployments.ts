@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Deployment } from '../domain.ts';
 import { deploymentLogPath } from '../deploy/attempt.ts';
@@ -14,6 +15,8 @@ import { facts, oneLine, table } from './table.ts';
 import { write } from './write.ts';
 
 const followPauseMs = 200;
+/** What `--json` shows of a log at most: its end. */
+const maxJsonLogBytes = 8 * 1024 * 1024;
 
 const deploymentField = z.string().min(1).meta(says('Id of a deployment, from deployments:list', { placeholder: 'ID' }));
 
@@ -73,26 +76,24 @@ const logs = defineOperation({
   target: 'deployment',
   permission: 'view',
   isChange: false,
+  help: 'With --json a log of more than 8 MiB begins later, and isCut is true.',
   positionals: ['deployment'],
   input: z.object({ deployment: deploymentField, follow: z.boolean().default(false).meta(says('Go on until the deployment ends', { short: 'f' })) }),
   run: async ({ deployment: id, follow }, context) => {
     const { session, services, isJson } = context;
     using signal = untilInterrupted(session, follow);
     const path = deploymentLogPath(services.config.data, id);
-    const kept: Buffer[] = [];
     let position = 0;
     for (;;) {
       // Asked before reading: what was written until the end is then in the file.
       const isOver = !follow || isFinished(theDeployment(id, context).status);
-      for await (const chunk of readFrom(path, position)) {
+      for await (const chunk of isJson ? [] : readFrom(path, position)) {
         position += chunk.length;
-        if (isJson) kept.push(chunk);
-        else await write(session.stdout, chunk, signal);
+        await write(session.stdout, chunk, signal);
       }
-      if (isOver) break;
+      if (isOver) return isJson ? { deployment: id, ...(await readEnd(path)) } : undefined;
       await delay(followPauseMs, signal);
     }
-    return isJson ? { deployment: id, log: Buffer.concat(kept).toString('utf8') } : undefined;
   },
   print: () => undefined,
 });
@@ -120,13 +121,26 @@ function theDeployment(id: string, { services }: Context): Deployment {
   return deployment;
 }
 
-/** The file's bytes from a position to its end; none while there is no file yet. */
-async function* readFrom(path: string, start: number): AsyncIterable<Buffer> {
+/** The file's bytes from a position on, up to `end` (inclusive); none while there is no file yet. */
+async function* readFrom(path: string, start: number, end = Infinity): AsyncIterable<Buffer> {
   try {
-    yield* createReadStream(path, { start }) as AsyncIterable<Buffer>;
+    yield* createReadStream(path, { start, end }) as AsyncIterable<Buffer>;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    ignoreAbsent(error as NodeJS.ErrnoException);
   }
+}
+
+function ignoreAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+/** As JSON a log is held in memory, and a build may print without end. */
+async function readEnd(path: string): Promise<{ readonly log: string; readonly isCut?: true }> {
+  const size = (await stat(path).catch(ignoreAbsent))?.size ?? 0;
+  const start = Math.max(0, size - maxJsonLogBytes);
+  const chunks: Buffer[] = [];
+  for await (const chunk of size === 0 ? [] : readFrom(path, start, size - 1)) chunks.push(chunk);
+  return { log: Buffer.concat(chunks).toString('utf8'), ...(start > 0 ? { isCut: true } : {}) };
 }
 
 function paint({ status }: Deployment, style: Context['style']): string {

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findAudit } from '../../src/store/audit.ts';
@@ -222,6 +222,9 @@ describe('releases and deployments', () => {
     expect(await stage.ok('deployments:info', id)).toMatch(/failure +web\.1 exited/);
     expect(await stage.ok('deployments:logs', id, '-f')).toBe('-----> Building\n');
     expect(JSON.parse(await stage.ok('deployments:logs', id, '--json'))).toEqual({ deployment: id, log: '-----> Building\n' });
+    appendFileSync(join(stage.services.config.data, 'deployments', `${id}.log`), 'x'.repeat(9 * 1024 * 1024));
+    const cut = JSON.parse(await stage.ok('deployments:logs', id, '--json')) as { log: string; isCut: boolean };
+    expect([cut.log.length, cut.isCut]).toEqual([8 * 1024 * 1024, true]);
     for (const wrong of ['0000000000000000', '../../forge.db', '']) expect([2, 4]).toContain((await stage.run(['deployments:logs', wrong])).status);
   });
 
