@@ -1,5 +1,5 @@
 /** The pushes and fetches under way, over whichever door: bounded, so that one key cannot fill the machine with processes. */
-import { ForgeError } from '../errors.ts';
+import { abortError, ForgeError } from '../errors.ts';
 import type { ServeGit } from './fetch.ts';
 
 export interface GitSessionLimits {
@@ -11,7 +11,7 @@ export interface GitSessionLimits {
 const defaultLimits: GitSessionLimits = { perActor: 32, total: 128 };
 
 export interface GitSessions {
-  /** The same service within the limits: throws `unavailable` beyond them. Its signal aborts with the client's or at `endSessionsOf`. */
+  /** The same service within the limits: throws `unavailable` beyond them, `forbidden` when it was ended by `endSessionsOf`. */
   bound(serve: ServeGit): ServeGit;
   /** Ends what an actor whose token or key is gone has under way; what is past its swap is finished. */
   endSessionsOf(actorName: string): void;
@@ -29,7 +29,10 @@ export function createGitSessions(limits: GitSessionLimits = defaultLimits): Git
       const session = { name, controller: new AbortController() };
       sessions.add(session);
       try {
-        return await serve({ ...io, signal: AbortSignal.any([io.signal, session.controller.signal]) }, app);
+        const status = await serve({ ...io, signal: AbortSignal.any([io.signal, session.controller.signal]) }, app);
+        // What git still had to say is lost. A client that got half an answer as if it were whole waits for ever.
+        if (session.controller.signal.aborted) throw abortError(session.controller.signal);
+        return status;
       } finally {
         sessions.delete(session);
       }
