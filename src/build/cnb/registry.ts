@@ -26,7 +26,7 @@ const startTimeoutMs = 10 * 60_000;
 export interface Registry {
   /** The running registry: milliseconds when it runs, else it is started or made again, its data kept. */
   ensure(signal: AbortSignal): Promise<RegistryAccess>;
-  /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. */
+  /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. Does not start a registry for it. */
   collectGarbage(signal: AbortSignal): Promise<void>;
   /** Forgets `name:tag` and removes the engine's images of that name that no container uses; does not start a registry for it. */
   forget(reference: string, signal: AbortSignal): Promise<void>;
@@ -98,12 +98,18 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
     collectGarbage: (signal) =>
       lock.alone(signal, async () => {
-        const { containerId } = await ensure(signal);
-        const argv = ['/usr/bin/docker-registry', 'garbage-collect', '--delete-untagged', registryConfigPath];
-        const { exitCode, output } = await runInContainer(docker, { containerId, argv, timeoutMs: collectTimeoutMs, signal });
-        if (exitCode !== 0) throw new ForgeError('failed', `the image registry could not be cleaned (exit status ${exitCode})`, { details: output.trimEnd().split('\n').slice(-10) });
+        const state = await loadRegistryState(statePath, options.port, signal);
+        const containerId = await findRunning(docker, names.container, specKeyOf(state, options.image));
+        // Without it nothing was built with buildpacks: there is nothing to delete.
+        if (containerId !== undefined) await collectIn(containerId, docker, signal);
       }),
   };
+}
+
+async function collectIn(containerId: string, docker: Docker, signal: AbortSignal): Promise<void> {
+  const argv = ['/usr/bin/docker-registry', 'garbage-collect', '--delete-untagged', registryConfigPath];
+  const { exitCode, output } = await runInContainer(docker, { containerId, argv, timeoutMs: collectTimeoutMs, signal });
+  if (exitCode !== 0) throw new ForgeError('failed', `the image registry could not be cleaned (exit status ${exitCode})`, { details: output.trimEnd().split('\n').slice(-10) });
 }
 
 const specKeyOf = (state: RegistryState, image: string | undefined): string => keyOf({ version: 1, state, image }).slice(0, 16);
