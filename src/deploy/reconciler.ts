@@ -68,6 +68,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const pass = async (signal: AbortSignal): Promise<void> => {
     await adopt();
     const found = await runtime.findInstances();
+    // Somebody else may have started one again.
+    for (const instance of found) if (instance.isRunning) logs.follow(instance);
     const names = new Set([...findApps(store).map(({ name }) => name), ...found.map(({ app }) => app)]).values();
     const lane = async (): Promise<void> => {
       for (const name of names) {
