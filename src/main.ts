@@ -70,7 +70,7 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
   await recover({ store: core.store, log, resolveRef: core.repositories.resolveRef });
   const doors = await openDoors(core, stack);
   keepReconciled(core, stack);
-  const { http } = await core.proxy.addresses();
+  const http = await portOfProxy(core);
   core.publicPort.http = http;
   const running = stack.move();
   return {
@@ -79,6 +79,18 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
     version: forgeVersion,
     close: async () => await running.disposeAsync(),
   };
+}
+
+/** A proxy that does not answer must not keep people from pushing and from asking what is wrong; it gets the routes when it is back. */
+async function portOfProxy({ proxy, config, log }: Core): Promise<number> {
+  try {
+    return (await proxy.addresses()).http;
+  } catch (error) {
+    // Only the proxy knows which port it picked.
+    if (config.http === 0) throw error;
+    log.warn({ err: error }, 'the proxy does not answer: apps cannot be reached until it runs');
+    return config.http;
+  }
 }
 
 /** Everything below the doors. */

@@ -9,11 +9,14 @@ const maxPathBytes = 107;
 
 /**
  * Makes the server listen at `path`. Resolves to a function that removes the socket file, unless it is someone else's by then.
- * Throws `conflict` when a live server answers there, `invalid` when the path is too long or something else than a socket.
+ * Throws `conflict` when a live server answers there, `invalid` when the path is too long, its folder missing or closed, or something else than a socket there.
  */
 export async function bindSocket(server: Server, path: string, mode: number): Promise<() => Promise<void>> {
   // A folder that only we can enter: the socket gets its mode there and then appears in its place, complete.
-  const folder = await mkdtemp(join(dirname(path), '.new-'));
+  const folder = await mkdtemp(join(dirname(path), '.new-')).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'EACCES') throw error;
+    throw new ForgeError('invalid', `the socket ${path} cannot be made: its folder ${error.code === 'ENOENT' ? 'does not exist' : 'may not be written by this user'}`, { cause: error });
+  });
   try {
     const fresh = join(folder, 's');
     if (Math.max(Buffer.byteLength(path), Buffer.byteLength(fresh)) > maxPathBytes) {

@@ -57,6 +57,9 @@ const branch = defineOperation({
   input: z.object({ app: appField, branch: z.string().overwrite(parseBranch).meta(says('A branch')) }),
   audit: ({ branch: name }) => ({ branch: name }),
   run: async ({ app, branch: name }, { services }) => {
+    if ((await services.repositories.headBranch(app)) === undefined) {
+      throw new ForgeError('conflict', `${app} has no repository yet`, { hint: 'the first branch that is pushed is the one that deploys' });
+    }
     await services.repositories.setHeadBranch(app, name);
     return { app, branch: name };
   },

@@ -195,6 +195,11 @@ describe('a control socket', () => {
     expect((await stat(socketPath)).size).toBe(8);
   });
 
+  it('says so when its folder is missing', async () => {
+    const missing = listenControl({ socketPath: join(tmpdir(), 'forge-no-such-folder', 's'), mode: 0o600, accepts: ['session'], onConnection: async () => undefined, log: createLog('silent', 'test') });
+    await expect(missing).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('its folder does not exist') as string });
+  });
+
   it('takes only the kinds of hello it is for', async () => {
     await listen((connection: ControlConnection) => connection.exit(0), { accepts: ['door'] });
     const { status, stderr } = session();

@@ -11,6 +11,8 @@ describe('settings', () => {
     release(stage.store, 'hello');
     await stage.ok('builder:set', 'hello', 'dockerfile');
     await stage.ok('build-args:set', 'hello', 'TOKEN', 'TOKEN', 'REV');
+    expect(await stage.run(['branch:set', 'hello', 'production'])).toMatchObject({ status: 5, stderr: expect.stringContaining('hello has no repository yet') as string });
+    stage.branches.set('hello', 'main');
     await stage.ok('branch:set', 'hello', 'production');
     expect(stage.asked).toEqual([]);
     await stage.ok('ports:set', 'hello', '3000');
