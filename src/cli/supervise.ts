@@ -108,9 +108,7 @@ function keep(program: Program, { pidFile, logDirectory }: Plan, log: Log): Keep
     current = await takeOver(program, places, log);
     for (let waitMs = backOffMs.first; !stopping.signal.aborted; ) {
       const startedAt = performance.now();
-      current ??= await startSupervised(program, places);
-      // Told to stop while it started.
-      if (stopping.signal.aborted) return stopping.signal.reason === 'stop' ? await endSupervised(current, stopTimeoutMs) : undefined;
+      current ??= startSupervised(program, places);
       const reason = await current.ended;
       if (stopping.signal.aborted) return;
       current = undefined;
@@ -125,13 +123,13 @@ function keep(program: Program, { pidFile, logDirectory }: Plan, log: Log): Keep
   return {
     program,
     async stop() {
-      stopping.abort('stop');
+      stopping.abort();
       rotation[Symbol.dispose]();
       if (current) await endSupervised(current, stopTimeoutMs);
       await running;
       await rm(places.pidFile, { force: true });
     },
-    leave: () => stopping.abort('leave'),
+    leave: () => stopping.abort(),
   };
 }
 

@@ -1,8 +1,7 @@
 /** One run of a supervised program: started, or found running from an earlier supervisor by what that wrote down. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { copyFile, rm, stat, truncate } from 'node:fs/promises';
 import { z } from 'zod';
-import { replaceFile } from '../replace-file.ts';
 import { startDaemon } from '../run-process.ts';
 import { delay } from '../wait.ts';
 
@@ -31,17 +30,23 @@ const pollMs = 250;
 const maxLogBytes = 20 * 1024 * 1024;
 
 /** Starts the command and writes down what it is. Never throws: a program that cannot start has ended. */
-export async function startSupervised({ argv, env, generation }: Command, { pidFile, logFile }: ProcessPlaces): Promise<SupervisedProcess> {
+export function startSupervised({ argv, env, generation }: Command, { pidFile, logFile }: ProcessPlaces): SupervisedProcess {
   const [file = '', ...args] = argv;
   const outputFd = openSync(logFile, 'a', 0o640);
   try {
     const { pid = 0, ended } = startDaemon(file, args, { env, cwd: '/', outputFd });
     const startTime = startTimeOf(pid);
-    if (startTime !== undefined) await replaceFile(pidFile, JSON.stringify({ pid, startTime, generation }), 0o644);
+    if (startTime !== undefined) writeRecord(pidFile, { pid, startTime, generation });
     return { pid, generation, ended };
   } finally {
     closeSync(outputFd);
   }
+}
+
+/** At once, so that no supervisor is killed between start and record; not synced, since a reboot ends the process too. */
+function writeRecord(pidFile: string, content: z.infer<typeof record>): void {
+  writeFileSync(`${pidFile}.new`, JSON.stringify(content), { mode: 0o644 });
+  renameSync(`${pidFile}.new`, pidFile);
 }
 
 /** The process that an earlier supervisor started, if it still runs; another that got its number since is not it. */
