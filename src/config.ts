@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
+import type { Limits } from './domain.ts';
 import { ForgeError } from './errors.ts';
 import { parseDomain } from './names.ts';
 
@@ -113,6 +114,9 @@ export const environmentName = (key: string): string => `FORGE_${kebab(key).repl
 
 /** `minFreeBytes` → `min-free-bytes` */
 export const kebab = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Limits of an instance whose app sets none of its own. */
+export const defaultLimits = ({ memory, cpuShares, pids }: Pick<Config, 'memory' | 'cpuShares' | 'pids'>): Limits => ({ memoryBytes: memory, cpuShares, pids });
 
 /** The reference of every key as Markdown, as docs/configuration.md holds it. */
 export function configDocs(): string {

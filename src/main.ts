@@ -16,6 +16,7 @@ import { createQueue } from './deploy/queue.ts';
 import { createReconciler, type Reconciler } from './deploy/reconciler.ts';
 import { recover } from './deploy/recover.ts';
 import { createSlots } from './deploy/slots.ts';
+import { watchEngine } from './deploy/watch-engine.ts';
 import { connectDocker } from './docker/connect.ts';
 import type { Actor, HandleSession, Session } from './domain.ts';
 import { createFetch } from './git/fetch.ts';
@@ -262,7 +263,7 @@ function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: Asy
   void pass();
   void warnOfOpenFirewall(runtime, log, signal).catch(onError);
   const timer = every(reconcileEveryMs, pass, onError);
-  const watching = watchEngine(runtime, pass, signal);
+  const watching = watchEngine({ runtime, reconciler, pass, log, signal });
   stack.defer(async () => {
     timer[Symbol.dispose]();
     controller.abort();
@@ -273,8 +274,4 @@ function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: Asy
 async function warnOfOpenFirewall(runtime: Runtime, log: Log, signal: AbortSignal): Promise<void> {
   const { problem } = await runtime.checkFirewall(signal);
   if (problem !== undefined) log.warn({ problem }, 'containers can reach services of this machine: run `forge firewall apply` as root');
-}
-
-async function watchEngine(runtime: Runtime, pass: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  for await (const event of runtime.watch(signal)) if (event.kind === 'reconnected') await pass();
 }

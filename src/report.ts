@@ -16,10 +16,10 @@ export interface Report {
   flushed(): Promise<void>;
 }
 
-/** A report that writes to every output; one that is gone is left out, the rest go on. */
-export function createReport(outputs: readonly Writable[]): Report {
+/** A report that writes to every output; one that is gone is left out, the rest go on. `redact` masks what nobody may read. */
+export function createReport(outputs: readonly Writable[], redact: (text: string) => string = (text) => text): Report {
   const write = (prefix: string, text: string): void => {
-    const lines = text.replace(/\r?\n$/, '').split(/\r?\n/);
+    const lines = redact(text).replace(/\r?\n$/, '').split(/\r?\n/);
     const block = lines.map((line) => `${prefix}${terminalText(line)}\n`.replace(/^ +\n$/, '\n')).join('');
     for (const output of outputs) if (output.writable) output.write(block);
   };

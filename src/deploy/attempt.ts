@@ -6,7 +6,9 @@ import { finished } from 'node:stream/promises';
 import type { Actor, Deployment, DeploymentStatus, Origin } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { createRedactor } from '../redact.ts';
 import { createReport, type Report } from '../report.ts';
+import { getConfig } from '../store/app-config.ts';
 import { createDeployment, updateDeployment } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { withTimeout } from '../wait.ts';
@@ -102,7 +104,8 @@ function startAttempt({ deployment, request, state, store, log, path, onEnd }: A
   const { id, app } = deployment;
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => log.error({ err: error, deployment: id }, 'the deployment log could not be written'));
-  const report = createReport([request.output, file]);
+  const redact = createRedactor(Object.values(getConfig(store, app)));
+  const report = createReport([request.output, file], redact);
   const leave = () => {
     if (!state.isCommitted) state.controller.abort(new ForgeError('canceled', 'canceled: the client left before the release was live'));
   };
@@ -136,7 +139,7 @@ function startAttempt({ deployment, request, state, store, log, path, onEnd }: A
       const failure = expected(error, log, id);
       reportFailure(report, failure);
       failure.isReported = true;
-      await end(statusOf(failure), failure.message);
+      await end(statusOf(failure), redact(failure.message));
       return failure;
     },
   };

@@ -1,6 +1,7 @@
 /** Changes of an app without a new build: each takes the app's turn and goes through the same start, swap and retire. */
 import type { Writable } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
+import { defaultLimits } from '../config.ts';
 import type { Actor, App, Formation, FormationEntry, Instance, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
@@ -97,8 +98,7 @@ async function takeTurn(request: ChangeRequest, parts: DeployParts, holder: stri
 }
 
 function scaled(app: App, changes: Readonly<Record<string, number>>, parts: DeployParts): Record<string, FormationEntry> {
-  const { memory, cpuShares, pids } = parts.config;
-  const limits = { memoryBytes: memory, cpuShares, pids };
+  const limits = defaultLimits(parts.config);
   const known = app.currentVersion === undefined ? undefined : Object.keys(liveRelease(app, parts).image.processTypes);
   const entries = Object.entries(changes).map(([type, quantity]): [string, FormationEntry] => {
     if (known && !known.includes(type)) {
@@ -136,8 +136,7 @@ async function converge(app: App, request: ChangeRequest, parts: DeployParts): P
 /** The live release with the formation that the app wants now. */
 function wantedRelease(app: App, parts: DeployParts): Release {
   const release = liveRelease(app, parts);
-  const { memory, cpuShares, pids } = parts.config;
-  return { ...release, formation: formationOf(app, release.image.processTypes, { memoryBytes: memory, cpuShares, pids }) };
+  return { ...release, formation: formationOf(app, release.image.processTypes, defaultLimits(parts.config)) };
 }
 
 /** The release that serves, or `conflict` before the first. */

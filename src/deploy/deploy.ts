@@ -9,7 +9,7 @@ import type { Builders } from '../build/build-request.ts';
 import { detect } from '../build/detect.ts';
 import { checkFreeSpace, watchFreeSpace } from '../build/free-space.ts';
 import { receiveSource } from '../build/source.ts';
-import type { Config } from '../config.ts';
+import { defaultLimits, type Config } from '../config.ts';
 import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -127,7 +127,7 @@ export function recordRelease(draft: {
     app: app.name,
     image,
     ...releaseSettings(app, image, parts),
-    formation: formationOf(app, image.processTypes, { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids }),
+    formation: formationOf(app, image.processTypes, defaultLimits(config)),
     reason: request.reason,
     actor: request.actor.name,
     commit,

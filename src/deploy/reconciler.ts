@@ -1,4 +1,5 @@
 /** Carries out what `reconcile` decides: at boot, when the engine comes back, and every minute. Never during an app's turn. */
+import { defaultLimits } from '../config.ts';
 import type { App, Instance } from '../domain.ts';
 import { findApp, findApps } from '../store/apps.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
@@ -18,6 +19,8 @@ export interface Reconciler {
   adopt(): Promise<void>;
   /** One pass over every app whose turn is free. Failures of one app do not stop the others. */
   pass(signal: AbortSignal): Promise<void>;
+  /** One pass over this app, unless its turn is taken. */
+  visit(app: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface ReconcilerParts extends DeployParts {
@@ -81,13 +84,12 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     await Promise.all(Array.from({ length: lanes }, lane));
   };
 
-  return { adopt, pass };
+  return { adopt, pass, visit: passOver };
 }
 
 function wantedOf(app: App, found: readonly Instance[], parts: DeployParts): WantedApp {
   const release = app.currentVersion === undefined ? undefined : findRelease(parts.store, app.name, app.currentVersion);
-  const { memory, cpuShares, pids } = parts.config;
-  const places = release && !app.isStopped ? placesOf(formationOf(app, release.image.processTypes, { memoryBytes: memory, cpuShares, pids })) : [];
+  const places = release && !app.isStopped ? placesOf(formationOf(app, release.image.processTypes, defaultLimits(parts.config))) : [];
   const failed = found.filter(({ deploymentId }) => findDeployment(parts.store, deploymentId)?.failure !== undefined);
   return { app: app.name, version: release?.version, places, failedDeployments: new Set(failed.map(({ deploymentId }) => deploymentId)) };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseSize } from '../config.ts';
+import { defaultLimits, parseSize } from '../config.ts';
 import type { AppSettings, Limits } from '../domain.ts';
 import { builderNames } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
@@ -138,7 +138,7 @@ const limits = defineOperation({
   run: async ({ app, type, restart, ...wanted }, context) => {
     const { store } = context.services;
     const { formation } = getApp(store, app);
-    const entry = (Object.hasOwn(formation, type) ? formation[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context) };
+    const entry = (Object.hasOwn(formation, type) ? formation[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context.services.config) };
     const changed = { ...entry, limits: { ...entry.limits, ...readLimits(wanted) } };
     updateApp(store, app, { formation: { ...formation, [type]: changed } });
     return { app, type, limits: changed.limits, applied: await applyChange(app, { reason: `Set limits of ${type}`, restart }, context) };
@@ -169,7 +169,6 @@ function readLimits({ memory, cpu, pids }: { readonly memory?: string | undefine
   return { ...(bytes === undefined ? {} : { memoryBytes: bytes }), ...(cpu === undefined ? {} : { cpuShares: cpu }), ...(pids === undefined ? {} : { pids }) };
 }
 
-const defaultLimits = ({ services: { config } }: Context): Limits => ({ memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids });
 
 /** As many as run now: a limit must not change how many there are. */
 function liveQuantity(app: string, type: string, { services: { store } }: Context): number {

@@ -1,5 +1,6 @@
 /** One command of a person's in a fresh container of a release: same image, config, network and limits; gone afterwards. */
 import { randomBytes } from 'node:crypto';
+import { defaultLimits } from '../config.ts';
 import { attachContainer, resizeTerminal, type Streams } from '../docker/attach.ts';
 import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
 import type { Release, Terminal } from '../domain.ts';
@@ -55,7 +56,7 @@ function specOf({ release, argv, env, terminal }: OneOffRequest, place: { id: st
     deploymentId: oneOffType,
     env: terminal ? { TERM: release.config['TERM'] ?? 'xterm-256color', ...env } : env,
     hasTerminal: terminal !== undefined,
-    limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? { memoryBytes: config.memory, cpuShares: config.cpuShares, pids: config.pids },
+    limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? defaultLimits(config),
     stopTimeoutMs: config.stopTimeout,
   });
 }

@@ -1,5 +1,6 @@
 /** Starts the instances of a release beside the old ones: all of them become ready, or none stays. */
 import { randomBytes } from 'node:crypto';
+import { defaultLimits } from '../config.ts';
 import { createContainer, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
 import { inspectImage } from '../docker/images.ts';
 import type { Instance, ProcessCommand, Release } from '../domain.ts';
@@ -88,7 +89,7 @@ async function startOne({ start, request, lease, index, imageEntrypoint }: Start
   const { release, deploymentId } = request;
   const { place, command, containerName } = start;
   const address = lease.addresses[index] ?? '';
-  const limits = release.formation[place.type]?.limits ?? { memoryBytes: parts.config.memory, cpuShares: parts.config.cpuShares, pids: parts.config.pids };
+  const limits = release.formation[place.type]?.limits ?? defaultLimits(parts.config);
   const spec = instanceSpec({
     ...{ release, deploymentId, ...place, command, containerName, limits, imageEntrypoint, address },
     dataId: parts.dataId,

@@ -22,6 +22,8 @@ export interface Key {
 /** Throws `conflict` when the name or the key itself is there already. */
 export function createKey(store: Store, draft: Omit<Key, 'createdAt'>): Key {
   const key = { ...draft, name: parseLabel(draft.name), createdAt: store.now().toISOString() };
+  // Sessions, releases and the audit know a key or a token by its name alone.
+  if (store.db.get('SELECT 1 FROM tokens WHERE name = ?', key.name)) throw new ForgeError('conflict', `there is already a token named ${key.name}`, { hint: 'choose another name' });
   try {
     store.db.run(
       'INSERT INTO keys (name, type, blob, fingerprint, access, created_at) VALUES (?, ?, ?, ?, ?, ?)',

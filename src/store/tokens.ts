@@ -27,6 +27,8 @@ export interface TokenDraft {
 
 /** The secret is in the result and nowhere else. Throws `conflict` when the name is taken. */
 export function createToken(store: Store, draft: TokenDraft): { readonly token: string; readonly row: Token } {
+  // Sessions, releases and the audit know a key or a token by its name alone.
+  if (store.db.get('SELECT 1 FROM keys WHERE name = ?', draft.name)) throw new ForgeError('conflict', `there is already a key named ${draft.name}`, { hint: 'choose another name' });
   const token = prefix + randomBytes(32).toString('base64url');
   const row: Token = { name: parseLabel(draft.name), grant: draft.grant, createdAt: store.now().toISOString(), expiresAt: draft.expiresAt };
   try {

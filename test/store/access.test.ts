@@ -27,6 +27,14 @@ test('the same key under another name, and another key under the same name, are 
   expect(findKeys(store)).toHaveLength(1);
 });
 
+test('a key and a token never share a name, so that ending one does not end the other', () => {
+  const store = openTestStore();
+  createKey(store, laptop);
+  expect(() => createToken(store, { name: 'laptop', grant, expiresAt: undefined })).toThrow(/already a key named laptop/);
+  createToken(store, { name: 'ci', grant, expiresAt: undefined });
+  expect(() => createKey(store, { ...laptop, name: 'ci', blob: 'BBBB', fingerprint: 'SHA256:b' })).toThrow(/already a token named ci/);
+});
+
 test('a token opens until it is revoked, and the database does not hold it', () => {
   const store = openTestStore();
   const { token, row } = createToken(store, { name: 'ci', grant, expiresAt: undefined });

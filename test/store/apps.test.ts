@@ -62,7 +62,7 @@ test('a deleted app leaves nothing behind for the next one of its name', () => {
   createDeployment(store, { app: 'hello', actor: 'ada', origin: { kind: 'folder' }, reason: 'Deploy' });
   const grant = { isAdmin: false, permission: 'deploy', apps: ['hello', 'other'] } as const;
   createKey(store, { name: 'ci', type: 'ssh-ed25519', blob: 'AAAA', fingerprint: 'SHA256:x', grant });
-  const { token } = createToken(store, { name: 'ci', grant, expiresAt: undefined });
+  const { token } = createToken(store, { name: 'ci-token', grant, expiresAt: undefined });
 
   expect(deleteApp(store, 'hello')).toBe(true);
   expect(deleteApp(store, 'hello')).toBe(false);

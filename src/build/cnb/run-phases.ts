@@ -10,9 +10,11 @@ import { buildFailure, lifecycleFailure } from './phase-failures.ts';
 import { collectQuietly, reportBuild } from './phase-output.ts';
 import { type BuildPlace, phaseContainer, type PhaseName } from './phase-spec.ts';
 import type { Report } from '../../report.ts';
-import { untilAborted, withTimeout } from '../../wait.ts';
+import { delay, untilAborted, withTimeout } from '../../wait.ts';
 
 const cacheTimeoutMs = 5 * 60_000;
+const outOfMemoryTries = 5;
+const outOfMemoryPauseMs = 100;
 
 export interface PhasesOptions {
   readonly docker: Docker;
@@ -102,8 +104,17 @@ async function build({ docker, place, report, signal }: PhasesOptions, phase: Ph
   const output = await reportBuild(phase.attached.output, report);
   const status = await waitForExit(docker, phase.containerId, signal);
   if (status === 0) return;
-  const { State } = await inspectContainer(docker, phase.containerId);
-  throw buildFailure({ status, output, isOutOfMemory: State.OOMKilled, memoryBytes: place.memoryBytes, builder: place.builder });
+  const isOutOfMemory = await wasOutOfMemory(docker, phase.containerId);
+  throw buildFailure({ status, output, isOutOfMemory, memoryBytes: place.memoryBytes, builder: place.builder });
+}
+
+/** The engine hears of it from the kernel, perhaps a moment after the container's end. */
+async function wasOutOfMemory(docker: Docker, containerId: string): Promise<boolean> {
+  for (let attempt = 0; attempt < outOfMemoryTries; attempt += 1) {
+    if (attempt > 0) await delay(outOfMemoryPauseMs);
+    if ((await inspectContainer(docker, containerId)).State.OOMKilled) return true;
+  }
+  return false;
 }
 
 /** Resolves as soon as the registry has the image; what is left then is the build cache. */
