@@ -52,9 +52,9 @@ program_files() {
     cd "$root" || exit
     if [ -e .git ]; then
       # The checkout belongs to whoever cloned it. A file that was deleted since is known to git all the same.
-      git -c safe.directory="$root" ls-files -co --exclude-standard -- "${parts[@]}" | while IFS= read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done
+      git -c safe.directory="$root" ls-files -co --exclude-standard -- "${parts[@]}" | while IFS= read -r file; do [ ! -e "$file" ] && [ ! -L "$file" ] || printf '%s\n' "$file"; done
     else
-      find "${parts[@]}" -type f
+      find "${parts[@]}" -name __pycache__ -prune -o \( -type f -o -type l \) -print
     fi
   )
 }
