@@ -1,17 +1,19 @@
 /** A failed start in words: what ended or never came, why as far as the engine knows, and the last lines the app wrote. */
 import type { Docker } from '../docker/connect.ts';
-import { inspectContainer, tailContainer } from '../docker/containers.ts';
+import { inspectContainer, tailContainer, wasOutOfMemory } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
 
 /** How many of the last lines a failure quotes. */
 const quotedLines = 50;
+/** Exit status of a process that SIGKILL ended. */
+const killed = 137;
 
 /** The failure of an instance that ended although it should run. */
 export async function exitFailure(docker: Docker, { app, name, type, containerId }: Instance): Promise<ForgeError> {
   const { State, HostConfig } = await inspectContainer(docker, containerId);
   const details = await lastLines(docker, containerId);
-  if (State.OOMKilled) {
+  if (State.OOMKilled || (State.ExitCode === killed && (await wasOutOfMemory(docker, containerId)))) {
     const limit = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
     return new ForgeError('failed', `${name} ran out of memory: it was killed at its limit of ${limit} MiB`, {
       details,

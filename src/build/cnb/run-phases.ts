@@ -2,7 +2,7 @@
 import { type ArchiveEntry, type Owner, packEntries, putArchive } from '../../docker/archive.ts';
 import { type AttachedContainer, attachContainer } from '../../docker/attached-container.ts';
 import type { Docker } from '../../docker/connect.ts';
-import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../../docker/containers.ts';
+import { createContainer, removeContainer, startContainer, waitForExit, wasOutOfMemory } from '../../docker/containers.ts';
 import { removeVolume } from '../../docker/volumes.ts';
 import { abortError, ForgeError, isForgeError } from '../../errors.ts';
 import { packSource } from './pack-source.ts';
@@ -10,11 +10,9 @@ import { buildFailure, lifecycleFailure } from './phase-failures.ts';
 import { collectQuietly, reportBuild } from './phase-output.ts';
 import { type BuildPlace, phaseContainer, type PhaseName } from './phase-spec.ts';
 import type { Report } from '../../report.ts';
-import { delay, untilAborted, withTimeout } from '../../wait.ts';
+import { untilAborted, withTimeout } from '../../wait.ts';
 
 const cacheTimeoutMs = 5 * 60_000;
-const outOfMemoryTries = 5;
-const outOfMemoryPauseMs = 100;
 
 export interface PhasesOptions {
   readonly docker: Docker;
@@ -106,15 +104,6 @@ async function build({ docker, place, report, signal }: PhasesOptions, phase: Ph
   if (status === 0) return;
   const isOutOfMemory = await wasOutOfMemory(docker, phase.containerId);
   throw buildFailure({ status, output, isOutOfMemory, memoryBytes: place.memoryBytes, builder: place.builder });
-}
-
-/** The engine hears of it from the kernel, perhaps a moment after the container's end. */
-async function wasOutOfMemory(docker: Docker, containerId: string): Promise<boolean> {
-  for (let attempt = 0; attempt < outOfMemoryTries; attempt += 1) {
-    if (attempt > 0) await delay(outOfMemoryPauseMs);
-    if ((await inspectContainer(docker, containerId)).State.OOMKilled) return true;
-  }
-  return false;
 }
 
 /** Resolves as soon as the registry has the image; what is left then is the build cache. */
