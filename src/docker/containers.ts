@@ -1,14 +1,11 @@
 /** Containers of the engine: create, start, stop, remove, look at. Removing what is gone and stopping what is down succeed. */
 import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { ForgeError, isForgeError } from '../errors.ts';
-import { delay } from '../wait.ts';
 import { engineCall, type Docker } from './connect.ts';
 import { readFrames } from './stream-frames.ts';
 
 /** Longest log line that is quoted to people. */
 const maxLineLength = 2000;
-const outOfMemoryTries = 5;
-const outOfMemoryPauseMs = 100;
 
 export async function createContainer(docker: Docker, options: ContainerCreateOptions): Promise<string> {
   const container = await engineCall(`create ${options.name ?? 'a container'}`, docker.createContainer(options));
@@ -35,15 +32,6 @@ export async function removeContainer(docker: Docker, id: string): Promise<void>
   const removal = engineCall('remove the container', docker.getContainer(id).remove({ force: true, v: true }) as Promise<unknown>);
   // A conflict says that somebody else's removal is under way.
   await ignoring(['not-found', 'conflict'], removal);
-}
-
-/** Whether an ended container hit its memory limit. The engine hears of it from the kernel, perhaps a moment after the end. */
-export async function wasOutOfMemory(docker: Docker, id: string): Promise<boolean> {
-  for (let attempt = 0; attempt < outOfMemoryTries; attempt += 1) {
-    if (attempt > 0) await delay(outOfMemoryPauseMs);
-    if ((await inspectContainer(docker, id)).State.OOMKilled) return true;
-  }
-  return false;
 }
 
 export async function inspectContainer(docker: Docker, id: string): Promise<ContainerInspectInfo> {

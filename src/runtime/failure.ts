@@ -1,6 +1,6 @@
 /** A failed start in words: what ended or never came, why as far as the engine knows, and the last lines the app wrote. */
 import type { Docker } from '../docker/connect.ts';
-import { inspectContainer, tailContainer, wasOutOfMemory } from '../docker/containers.ts';
+import { inspectContainer, tailContainer } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
 
@@ -13,9 +13,11 @@ const killed = 137;
 export async function exitFailure(docker: Docker, { app, name, type, containerId }: Instance): Promise<ForgeError> {
   const { State, HostConfig } = await inspectContainer(docker, containerId);
   const details = await lastLines(docker, containerId);
-  if (State.OOMKilled || (State.ExitCode === killed && (await wasOutOfMemory(docker, containerId)))) {
+  if (State.OOMKilled || State.ExitCode === killed) {
     const limit = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
-    return new ForgeError('failed', `${name} ran out of memory: it was killed at its limit of ${limit} MiB`, {
+    // The engine does not always hear of it from the kernel in time.
+    const message = State.OOMKilled ? `${name} ran out of memory: it was killed at its limit of ${limit} MiB` : `${name} was killed (status ${killed}), as happens at its memory limit of ${limit} MiB`;
+    return new ForgeError('failed', message, {
       details,
       hint: `give it more: forge limits:set ${app} ${type} --memory ${limit * 2}M`,
     });

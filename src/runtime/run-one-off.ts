@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { defaultLimits } from '../config.ts';
 import { attachContainer, resizeTerminal, type Streams } from '../docker/attach.ts';
-import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit, wasOutOfMemory } from '../docker/containers.ts';
+import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
 import type { Release, Terminal } from '../domain.ts';
 import { abortError, ForgeError } from '../errors.ts';
 import { oneOffType } from '../labels.ts';
@@ -84,6 +84,8 @@ function followSize(terminal: Terminal, resize: (size: { readonly columns: numbe
 }
 
 async function tellIfOutOfMemory(containerId: string, { stderr }: OneOffRequest, docker: RuntimeParts['docker']): Promise<void> {
-  const { HostConfig } = await inspectContainer(docker, containerId);
-  if ((await wasOutOfMemory(docker, containerId)) && stderr.writable) stderr.write(` !     the command ran out of memory: it was killed at the limit of ${Math.round((HostConfig.Memory ?? 0) / 1024 / 1024)} MiB\n`);
+  const { State, HostConfig } = await inspectContainer(docker, containerId);
+  const limit = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
+  const message = State.OOMKilled ? `the command ran out of memory: it was killed at the limit of ${limit} MiB` : `the command was killed (status 137), as happens at the memory limit of ${limit} MiB`;
+  if (stderr.writable) stderr.write(` !     ${message}\n`);
 }

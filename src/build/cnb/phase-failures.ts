@@ -12,12 +12,11 @@ const linesShown = 20;
 export function buildFailure(options: {
   readonly status: number;
   readonly output: BuildOutput;
-  readonly isOutOfMemory: boolean;
   readonly memoryBytes: number;
   readonly builder: Pick<BuilderFacts, 'reference' | 'buildpacks'>;
 }): ForgeError {
-  const { status, output, isOutOfMemory, memoryBytes, builder } = options;
-  if (isOutOfMemory || (status === killed && output.stage === 'build')) {
+  const { status, output, memoryBytes, builder } = options;
+  if (output.isOutOfMemory || (status === killed && output.stage === 'build')) {
     return new ForgeError('exhausted', `the build needed more than its memory limit of ${formatSize(memoryBytes)}`, { hint: 'raise buildMemory, or let the build use less' });
   }
   if (output.stage === 'build') return new ForgeError('failed', `the build failed (exit status ${status}); its output is above`);

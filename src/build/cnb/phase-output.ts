@@ -1,7 +1,7 @@
 /** From the lifecycle's output to what people read: a buildpack's lines as they are, the lifecycle's own only where they help. */
 import { StringDecoder } from 'node:string_decoder';
 import type { Report } from '../../report.ts';
-import { phaseMark } from './phase-spec.ts';
+import { outOfMemoryMark, phaseMark } from './phase-spec.ts';
 
 const maxLineChars = 8192;
 const linesKept = 60;
@@ -29,6 +29,8 @@ export interface BuildOutput {
   readonly stage: Stage;
   /** What detection and restoring wrote, the last lines: shown only when they fail. */
   readonly hidden: readonly string[];
+  /** The kernel killed something of the build at the memory limit, and the build failed. */
+  readonly isOutOfMemory: boolean;
 }
 
 /**
@@ -39,6 +41,7 @@ export async function reportBuild(chunks: AsyncIterable<Buffer>, report: Report)
   const stages: readonly Stage[] = ['start', 'detect', 'restore', 'build'];
   let stage: Stage = 'start';
   const hidden: string[] = [];
+  let isOutOfMemory = false;
   for await (const line of linesOf(chunks)) {
     const next: Stage | undefined = stages[stages.indexOf(stage) + 1];
     if (next !== undefined && line === phaseMark + next) {
@@ -46,12 +49,13 @@ export async function reportBuild(chunks: AsyncIterable<Buffer>, report: Report)
       stage = next;
       continue;
     }
-    if (stage === 'build') {
+    if (stage === 'build' && line === phaseMark + outOfMemoryMark) isOutOfMemory = true;
+    else if (stage === 'build') {
       report.body(line);
       await report.flushed();
     } else keep(hidden, line);
   }
-  return { stage, hidden };
+  return { stage, hidden, isOutOfMemory };
 }
 
 /** The last lines of a phase that people see only when it fails. */

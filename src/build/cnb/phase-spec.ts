@@ -15,6 +15,17 @@ const buildCpuShares = 512;
 /** Written by the shell of the build container between phases; never part of what people read. */
 export const phaseMark = '\x1e';
 
+/** Follows `phaseMark` when a failed build was hit by the kernel at its memory limit. */
+export const outOfMemoryMark = 'oom';
+
+/** The container's own cgroup, v2 and v1, knows surely; the engine's OOMKilled comes late or never. */
+const tellOutOfMemory = [
+  'for events in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do',
+  'if [ -r "$events" ]; then while read -r key count; do',
+  `if [ "$key" = oom_kill ] && [ "$count" != 0 ]; then printf '\\036${outOfMemoryMark}\\n'; fi;`,
+  'done <"$events"; fi; done',
+].join(' ');
+
 export type PhaseName = 'analyze' | 'build' | 'export';
 
 export interface BuildPlace {
@@ -51,7 +62,7 @@ const scripts: Readonly<Record<PhaseName, string>> = {
     "printf '\\036restore\\n'",
     '/cnb/lifecycle/restorer',
     "printf '\\036build\\n'",
-    '/cnb/lifecycle/builder </dev/null',
+    `{ /cnb/lifecycle/builder </dev/null || { status=$?; ${tellOutOfMemory}; exit $status; }; }`,
   ].join(' && '),
   export: 'read -r _ && exec /cnb/lifecycle/exporter "$@"',
 };

@@ -2,7 +2,7 @@
 import { type ArchiveEntry, type Owner, packEntries, putArchive } from '../../docker/archive.ts';
 import { type AttachedContainer, attachContainer } from '../../docker/attached-container.ts';
 import type { Docker } from '../../docker/connect.ts';
-import { createContainer, removeContainer, startContainer, waitForExit, wasOutOfMemory } from '../../docker/containers.ts';
+import { createContainer, removeContainer, startContainer, waitForExit } from '../../docker/containers.ts';
 import { removeVolume } from '../../docker/volumes.ts';
 import { abortError, ForgeError, isForgeError } from '../../errors.ts';
 import { packSource } from './pack-source.ts';
@@ -102,8 +102,7 @@ async function build({ docker, place, report, signal }: PhasesOptions, phase: Ph
   const output = await reportBuild(phase.attached.output, report);
   const status = await waitForExit(docker, phase.containerId, signal);
   if (status === 0) return;
-  const isOutOfMemory = await wasOutOfMemory(docker, phase.containerId);
-  throw buildFailure({ status, output, isOutOfMemory, memoryBytes: place.memoryBytes, builder: place.builder });
+  throw buildFailure({ status, output, memoryBytes: place.memoryBytes, builder: place.builder });
 }
 
 /** Resolves as soon as the registry has the image; what is left then is the build cache. */

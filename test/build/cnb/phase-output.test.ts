@@ -54,7 +54,7 @@ describe('what buildpacks looked for', () => {
 describe('a phase that fails', () => {
   const builder = { reference: 'b', buildpacks: [{ id: 'a/b', version: '1' }] };
   const failure = (status: number, stage: BuildOutput['stage'], changes: { isOutOfMemory?: boolean; hidden?: string[] } = {}) =>
-    buildFailure({ status, output: { stage, hidden: changes.hidden ?? [] }, isOutOfMemory: changes.isOutOfMemory ?? false, memoryBytes: 512 * 1024 * 1024, builder });
+    buildFailure({ status, output: { stage, hidden: changes.hidden ?? [], isOutOfMemory: changes.isOutOfMemory ?? false }, memoryBytes: 512 * 1024 * 1024, builder });
 
   it('is told apart: memory, the app’s own build, nothing that matches, the machine', () => {
     expect(failure(51, 'build', { isOutOfMemory: true })).toMatchObject({ code: 'exhausted', message: 'the build needed more than its memory limit of 512M' });
