@@ -7,7 +7,7 @@ import { localHelp } from './local-help.ts';
 
 const sshPort = 22;
 /** What compiling the lifecycle may see of the environment. */
-const passedOn = /^(PATH|HOME|LANG|TMPDIR|GO[A-Z0-9]+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR))$/i;
+const passedOn = /^(PATH|HOME|LANG|TMPDIR|GO[A-Z0-9]+|(https?|no|all)_proxy|npm_config_registry|SSL_CERT_(FILE|DIR))$/i;
 
 export async function firewall(rest: readonly string[], context: CommandContext): Promise<number> {
   const { config, words, help } = readConfigFlags(rest, context);

@@ -18,9 +18,6 @@ from cnb.fetch import NotFound, fetch_file, fetch_text
 from cnb.say import say
 from go_mod import VERSION, version_key
 
-# What go itself uses where GOPROXY and GOSUMDB say nothing.
-PUBLIC_PROXY = "https://proxy.example.com"
-PUBLIC_SUMS = "sums.example.com"
 # Go's own tests, documents and sources of its commands: no build of an app reads them.
 NOT_NEEDED = re.compile(r"^(api|doc|misc|test|src/cmd)/|(^|/)testdata/|_test\.go$|^pkg/tool/[^/]+/(trace|pprof|doc|objdump|nm|addr2line|test2json|fix|vet|cover|dist)$")
 
@@ -95,7 +92,11 @@ def download_toolchain(version, architecture, root):
 
 def _check(archive, name):
     """Compares the archive with the checksum database, unless GOSUMDB=off. https://go.dev/ref/mod#go-sum-files"""
-    database = os.environ.get("GOSUMDB", PUBLIC_SUMS).split()[0]
+    database = (os.environ.get("GOSUMDB") or "").split(maxsplit=1)[:1]
+    if not database:
+        raise BuildFailure("This build knows no checksum database for Go: the builder was made where Go was missing.",
+                           "Set GOSUMDB in the app's config, or make the builder again beside Go.")
+    database = database[0]
     if database == "off":
         return
     lookup = f"lookup/golang.org/toolchain@{name}"
@@ -125,4 +126,8 @@ def _hash(archive):
 def _proxy():
     """The first proxy of GOPROXY that is a URL."""
     entries = re.split(r"[,|]", os.environ.get("GOPROXY", ""))
-    return next((entry.strip().rstrip("/") for entry in entries if entry.strip().startswith("http")), PUBLIC_PROXY)
+    url = next((entry.strip().rstrip("/") for entry in entries if entry.strip().startswith("http")), None)
+    if url is None:
+        raise BuildFailure("This build knows no Go module proxy: the builder was made where Go was missing.",
+                           "Set GOPROXY in the app's config, or make the builder again beside Go.")
+    return url

@@ -6,14 +6,16 @@ from urllib.parse import quote
 from cnb.failure import BuildFailure
 from cnb.fetch import NotFound, fetch_file, fetch_json
 
-# What npm itself uses where nothing else is set.
-PUBLIC_REGISTRY = "https://registry.example.com"
 ABBREVIATED = "application/vnd.npm.install-v1+json"
 
 
 def registry_url():
     """The registry that builds are set to. An app's .npmrc is for its own packages: it does not choose where tools come from."""
-    return (os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY") or PUBLIC_REGISTRY).rstrip("/")
+    url = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")
+    if not url:
+        raise BuildFailure("This build knows no npm registry: the builder was made where npm was missing.",
+                           "Set npm_config_registry in the app's config, or make the builder again beside npm.")
+    return url.rstrip("/")
 
 
 def find_versions(package):

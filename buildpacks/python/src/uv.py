@@ -1,6 +1,8 @@
 """uv, which resolves and installs Python packages: from the builder, else from the Python package index."""
 import os
 import re
+import sys
+from glob import glob
 from html import unescape
 from urllib.parse import urljoin
 
@@ -13,8 +15,6 @@ from cnb.say import say
 
 VERSION = "0.13.8"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
-# What pip itself uses where nothing else is set.
-PUBLIC_INDEX = "https://index.example.com/simple"
 LINK = re.compile(r'<a\s[^>]*href="([^"]+)"[^>]*>\s*([^<\s]+)\s*</a>')
 
 
@@ -39,10 +39,23 @@ class Uv:
                         UV_DEFAULT_INDEX=index, PYC_INVALIDATION_MODE="UNCHECKED_HASH", UV_COMPILE_BYTECODE="1", UV_NO_CONFIG=None, **variables)
 
 
+def package_index():
+    """The index that pip would use: PIP_INDEX_URL, else the one that the distribution's pip carries."""
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"].rstrip("/")
+    wheel = next(iter(glob("/usr/share/python-wheels/pip-*.whl")), None)
+    if wheel is None:
+        raise BuildFailure("This build knows no Python package index: its builder has no pip to ask.",
+                           "Set PIP_INDEX_URL in the app's config.")
+    sys.path.append(wheel)
+    from pip._internal.models.index import PyPI
+    return PyPI.simple_url.rstrip("/")
+
+
 def download_uv(architecture, root):
     """The program inside the wheel of its name, checked against the index's digest. Returns its path."""
     say(f"Installing uv {VERSION}")
-    index = (os.environ.get("PIP_INDEX_URL") or PUBLIC_INDEX).rstrip("/")
+    index = package_index()
     page = f"{index}/uv/"
     wheel = re.compile(rf"^uv-{re.escape(VERSION)}-py3-none-manylinux_2_17_{architecture}\.")
     try:

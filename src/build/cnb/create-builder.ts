@@ -10,6 +10,7 @@ import { type BaseImage, hashEntries, keyOf, makeBaseImage } from '../base-image
 import { type BuildpackFacts, buildpackEntries } from './buildpack-entries.ts';
 import { makeStaticServer } from '../builders/static-server.ts';
 import { makeRegistryImage } from './registry-image.ts';
+import { packageSources } from './package-sources.ts';
 import { acquireLifecycle, type Lifecycle, lifecycleEntries, type LifecycleRecipe, type ReleaseArchive } from './lifecycle.ts';
 
 /** What builds use when the setting says `local`. */
@@ -68,10 +69,11 @@ export async function createBuilder(options: CreateBuilderOptions): Promise<Crea
   const [lifecycle, run, build] = await allOrStop(work, stop);
 
   const packs = buildpackEntries(join(root, 'buildpacks'));
-  const key = keyOf({ lifecycle: lifecycle.key, run: run.reference, build: build.reference, packs: hashEntries(packs.entries), order: packs.order });
+  const sources = await packageSources({ environment: options.environment, signal });
+  const key = keyOf({ lifecycle: lifecycle.key, run: run.reference, build: build.reference, packs: hashEntries(packs.entries), order: packs.order, sources });
   const reference = `forge.local/builder:${key.slice(0, 16)}`;
   const found = await findImageByLabel(docker, reference, { 'forge.builder': key }, signal);
-  const id = found ?? (await putTogether({ recipe, lifecycle, run, build, packs, reference, key, options }));
+  const id = found ?? (await putTogether({ recipe, lifecycle, run, build, packs, sources, reference, key, options }));
   await engineCall('name the builder', docker.getImage(id).tag({ repo: 'forge.local/builder', tag: 'latest' }), signal);
   if (!found) report.step(`Made the builder ${reference}: ${packs.buildpacks.map(({ id: name }) => name).join(', ')}`);
   return { reference, id, runImage: run.reference, isNew: !found };
@@ -83,12 +85,14 @@ interface Parts {
   readonly run: BaseImage;
   readonly build: BaseImage;
   readonly packs: { buildpacks: BuildpackFacts[]; entries: ArchiveEntry[]; order: string };
+  /** Variables that every build has unless it sets its own. */
+  readonly sources: Readonly<Record<string, string>>;
   readonly reference: string;
   readonly key: string;
   readonly options: CreateBuilderOptions;
 }
 
-async function putTogether({ recipe, lifecycle, run, build, packs, reference, key, options }: Parts): Promise<string> {
+async function putTogether({ recipe, lifecycle, run, build, packs, sources, reference, key, options }: Parts): Promise<string> {
   const { uid, gid } = recipe.user;
   const runToml = `[[images]]\nimage = ${JSON.stringify(run.reference)}\n`;
   const entries: ArchiveEntry[] = [
@@ -99,6 +103,7 @@ async function putTogether({ recipe, lifecycle, run, build, packs, reference, ke
     { path: 'cnb/order.toml', content: packs.order },
     { path: 'cnb/run.toml', content: runToml },
     { path: 'cnb/build-config/env/' },
+    ...Object.entries(sources).map(([name, value]): ArchiveEntry => ({ path: `cnb/build-config/env/${name}.default`, content: value })),
     { path: 'layers/', uid, gid },
     { path: 'workspace/', uid, gid },
     { path: 'platform/env/' },
