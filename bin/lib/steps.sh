@@ -197,7 +197,8 @@ make_builder() {
   # What a run that was stopped left of its work.
   if ! grep -qsx mmdebstrap /proc/[0-9]*/comm; then rm -rf --one-file-system "$cache"/rootfs/mmdebstrap.* "$cache"/rootfs/*.part; fi
   bring_go "$opt/current" "$cache"
-  quietly 'making the builder' with_settings "$forge" builder:create
+  # Buildpacks get packages where this machine's npm and go get them.
+  quietly 'making the builder' with_settings env "npm_config_registry=$(run_npm config get registry 2>>"$log_file" | tail -n 1)" "$forge" builder:create
   # So that the daemon can make again what the engine has lost.
   chown -R "$daemon_user:$daemon_user" "$cache"
 }
