@@ -142,8 +142,12 @@ make_accounts() {
   install -d -m 0755 "$cache" "$log_dir"
 }
 
+# A group that an account of this name left behind is taken up again.
+account_group() { if getent group "$1" >/dev/null; then printf -- '--gid %s' "$1"; else printf -- '--user-group'; fi; }
+
 add_account() { # name home shell
-  id "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$2" --no-create-home --shell "$3" "$1"
+  # shellcheck disable=SC2046 # one or two words by intent
+  id "$1" >/dev/null 2>&1 || useradd --system $(account_group "$1") --home-dir "$2" --no-create-home --shell "$3" "$1"
 }
 
 write_settings() {
