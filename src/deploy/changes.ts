@@ -9,7 +9,8 @@ import { createReport } from '../report.ts';
 import { updateApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
 import { appOf, goLive, recordRelease, releaseSettings, retireOptions, startInstances, turnRequest, type DeployParts } from './deploy.ts';
-import { formationOf, placesOf } from './formation.ts';
+import { placesOf } from '../runtime/places.ts';
+import { formationOf } from './formation.ts';
 
 export interface ChangeRequest {
   readonly app: string;

@@ -15,10 +15,3 @@ export function formationOf(app: App, processTypes: ProcessTypes, limits: Limits
   });
   return Object.fromEntries(entries);
 }
-
-/** `web.1`, `web.2`, `worker.1`: the places that a formation has. */
-export function placesOf(formation: Formation): { readonly type: string; readonly ordinal: number }[] {
-  return Object.entries(formation).flatMap(([type, { quantity }]) =>
-    Array.from({ length: quantity }, (_, index) => ({ type, ordinal: index + 1 })),
-  );
-}

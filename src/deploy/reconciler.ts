@@ -8,7 +8,8 @@ import { findDeployment } from '../store/deployments.ts';
 import { findRelease } from '../store/releases.ts';
 import type { DeployParts } from './deploy.ts';
 import { retireOptions } from './deploy.ts';
-import { formationOf, placesOf } from './formation.ts';
+import { placesOf } from '../runtime/places.ts';
+import { formationOf } from './formation.ts';
 import { reconcile, type ReconcileAction, type WantedApp } from './reconcile.ts';
 
 /** Apps that are looked after at one time. */

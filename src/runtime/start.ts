@@ -12,13 +12,9 @@ import { exitFailure, withLastLines } from './failure.ts';
 import { findListeners } from './find-listeners.ts';
 import type { Lease } from './network.ts';
 import type { RuntimeParts } from './parts.ts';
+import { placesOf, type Place } from './places.ts';
 import { untilReady } from './readiness.ts';
 import { discard } from './retire.ts';
-
-export interface Place {
-  readonly type: string;
-  readonly ordinal: number;
-}
 
 export interface StartRequest {
   readonly release: Release;
@@ -40,7 +36,7 @@ const engineTimeoutMs = 60_000;
  */
 export async function startRelease(request: StartRequest, parts: RuntimeParts): Promise<readonly Instance[]> {
   const { release, signal } = request;
-  const places = request.places ?? placesOf(release);
+  const places = request.places ?? placesOf(release.formation);
   if (places.length === 0) return [];
   const starts = places.map((place): Start => ({ place, command: commandOf(release, place.type), containerName: nameOf(release, place) }));
   const running: Promise<Instance>[] = [];
@@ -64,9 +60,6 @@ interface Start {
   readonly command: ProcessCommand;
   readonly containerName: string;
 }
-
-const placesOf = ({ formation }: Release): Place[] =>
-  Object.entries(formation).flatMap(([type, { quantity }]) => Array.from({ length: quantity }, (_, index) => ({ type, ordinal: index + 1 })));
 
 /** Unique, so that a container which is still being removed is never in the way. */
 const nameOf = ({ app }: Release, { type, ordinal }: Place): string => `${app}.${type}.${ordinal}-${randomBytes(4).toString('hex')}`;
