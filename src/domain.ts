@@ -4,6 +4,8 @@
  * Times are ISO 8601 strings in UTC, durations milliseconds (`…Ms`), sizes bytes (`…Bytes`).
  */
 
+import type { AppFile, Checks } from './app-file.ts';
+
 /** What an actor may do to an app; each level includes the ones before it. */
 export const permissions = ['view', 'deploy', 'operate', 'manage'] as const;
 export type Permission = (typeof permissions)[number];
@@ -84,6 +86,7 @@ export interface Plan {
   readonly procfile: ReadonlyMap<string, string>;
   /** What the app's files ask for that forge does not do; the pusher reads it. */
   readonly warnings: readonly string[];
+  readonly appFile: AppFile;
 }
 
 /** A built image, present in the engine. */
@@ -117,11 +120,11 @@ export interface FormationEntry {
 }
 export type Formation = Readonly<Record<string, FormationEntry>>;
 
-/** How forge tells that a new instance is ready. */
-export interface Readiness {
-  /** HTTP path that must answer 2xx/3xx; `undefined` = TCP connect on the port. */
-  readonly path: string | undefined;
-  readonly timeoutMs: number;
+/** A named volume at a path in every instance of the app. */
+export interface Mount {
+  readonly volume: string;
+  /** Absolute path in the instance. */
+  readonly path: string;
 }
 
 /** `v42`: immutable, numbered per app. */
@@ -132,7 +135,10 @@ export interface Release {
   readonly config: Readonly<Record<string, string>>;
   readonly formation: Formation;
   readonly port: number;
-  readonly readiness: Readiness;
+  /** The app's settings when it was made. */
+  readonly settings: AppSettings;
+  /** Of the code it runs. */
+  readonly appFile: AppFile;
   readonly reason: string;
   readonly actor: string;
   readonly createdAt: string;
@@ -233,9 +239,41 @@ export interface AppSettings {
   readonly port: number | undefined;
   /** Config keys that a Dockerfile build gets as build args. */
   readonly buildArgs: readonly string[];
-  readonly readiness: Readiness | undefined;
+  /** What a person set, by process type; it wins over the app's own files. */
+  readonly checks: Checks;
+  /** Process types whose checks are off: their old instances stop before the new ones start, and nothing is waited for. */
+  readonly uncheckedTypes: readonly string[];
   readonly drainTimeoutMs: number | undefined;
   readonly stopTimeoutMs: number | undefined;
+  /** How long WebSockets of retiring instances live on before they get a close frame. */
+  readonly webSocketGraceMs: number | undefined;
+  readonly strategy: Strategy;
+  readonly mounts: readonly Mount[];
+}
+
+/** `swap`: new beside old, then one switch. `recreate`: old ones end first, for apps of which two must never run. */
+export const strategies = ['swap', 'recreate'] as const;
+export type Strategy = (typeof strategies)[number];
+
+/** Of an app for which nobody set anything. */
+export const defaultSettings: AppSettings = {
+  builder: undefined,
+  port: undefined,
+  buildArgs: [],
+  checks: {},
+  uncheckedTypes: [],
+  drainTimeoutMs: undefined,
+  stopTimeoutMs: undefined,
+  webSocketGraceMs: undefined,
+  strategy: 'swap',
+  mounts: [],
+};
+
+/** Why and by whom changes of an app are refused. */
+export interface AppLock {
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: string;
 }
 
 export interface App {
@@ -248,4 +286,7 @@ export interface App {
   readonly isStopped: boolean;
   /** Version that serves; `undefined` before the first successful deploy. */
   readonly currentVersion: number | undefined;
+  readonly lock: AppLock | undefined;
+  /** `apps:destroy` has begun: nothing of it is repaired any more, and a start of forge finishes the removal. */
+  readonly isBeingRemoved: boolean;
 }

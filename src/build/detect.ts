@@ -1,4 +1,5 @@
 /** Which builder takes a source, and why: an ordered table, the first match wins. Pure. */
+import { emptyAppFile } from '../app-file.ts';
 import type { AppSettings, BuilderName, Plan, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseAppJson } from './app-json.ts';
@@ -60,7 +61,7 @@ export function detect(source: Source, settings: AppSettings): Plan {
     const reason = row.matches(source, settings);
     if (reason === undefined) continue;
     checkPossible(row.name, reason, source);
-    return { builder: row.name, reason, procfile, warnings: [...warnings, ...unheeded] };
+    return { builder: row.name, reason, procfile, warnings: [...warnings, ...unheeded], appFile: emptyAppFile };
   }
   if (settings.builder === 'image') {
     throw new ForgeError('invalid', 'this app is set to run a prebuilt image, and files were pushed', {

@@ -59,7 +59,7 @@ function hasPendingChange(app: App, parts: DeployParts): boolean {
   if (app.isStopped) return false;
   const live = liveRelease(app, parts);
   const now = releaseSettings(app, live.image, parts);
-  return !isDeepStrictEqual(now, { config: live.config, port: live.port, readiness: live.readiness });
+  return !isDeepStrictEqual(now, { config: live.config, port: live.port, settings: live.settings });
 }
 
 /** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */

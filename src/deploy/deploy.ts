@@ -10,6 +10,7 @@ import { detect } from '../build/detect.ts';
 import { checkFreeSpace, watchFreeSpace } from '../build/free-space.ts';
 import { receiveSource } from '../build/source.ts';
 import { defaultLimits, type Config } from '../config.ts';
+import { emptyAppFile } from '../app-file.ts';
 import type { App, Image, Instance, Plan, Release, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -98,7 +99,7 @@ async function buildImage(request: DeployRequest, attempt: Attempt, parts: Deplo
   }
 }
 
-const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map(), warnings: [] };
+const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map(), warnings: [], appFile: emptyAppFile };
 
 async function receive(request: DeployRequest, path: string, attempt: Attempt, config: Config): Promise<Source> {
   if (!request.openSource) return { tarPath: path, sizeBytes: 0, paths: new Set(), files: new Map() };
@@ -127,6 +128,7 @@ export function recordRelease(draft: {
     app: app.name,
     image,
     ...releaseSettings(app, image, parts),
+    appFile: emptyAppFile,
     formation: formationOf(app, image.processTypes, defaultLimits(config)),
     reason: request.reason,
     actor: request.actor.name,
@@ -137,10 +139,10 @@ export function recordRelease(draft: {
 }
 
 /** What a release made now would take from the app. */
-export const releaseSettings = (app: App, image: Image, { store, config }: Pick<DeployParts, 'store' | 'config'>): Pick<Release, 'config' | 'port' | 'readiness'> => ({
+export const releaseSettings = (app: App, image: Image, { store }: Pick<DeployParts, 'store'>): Pick<Release, 'config' | 'port' | 'settings'> => ({
   config: getConfig(store, app.name),
   port: portOf(app.settings, image),
-  readiness: app.settings.readiness ?? { path: undefined, timeoutMs: config.readinessTimeout },
+  settings: app.settings,
 });
 
 export async function startInstances(release: Release, attempt: Attempt, parts: DeployParts): Promise<readonly Instance[]> {

@@ -7,13 +7,13 @@ export const stateOf = (app: App): 'never deployed' | 'stopped' | 'running' =>
 
 /** Rows for what differs from the defaults, and the port. */
 export function describeSettings({ settings, formation }: Pick<App, 'settings' | 'formation'>, livePort: number | undefined): (readonly [string, string | undefined])[] {
-  const { builder, port, buildArgs, readiness, drainTimeoutMs, stopTimeoutMs } = settings;
+  const { builder, port, buildArgs, checks, drainTimeoutMs, stopTimeoutMs } = settings;
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : `${ms / 1000} s`);
   return [
     ['builder', builder],
     ['port', port === undefined ? livePort && `${livePort}` : `${port} (set)`].map((part) => (part === 0 ? undefined : part)) as [string, string | undefined],
     ['build args', buildArgs.length === 0 ? undefined : buildArgs.join(' ')],
-    ['check', readiness && `${readiness.path === undefined ? 'TCP' : `GET ${readiness.path}`} within ${readiness.timeoutMs / 1000} s`],
+    ...Object.entries(checks).map(([type, list]) => [`checks of ${type}`, list.map(({ kind, probe }) => `${kind} ${probe.kind === 'http' ? `GET ${probe.path}` : probe.kind}`).join(', ')] as const),
     ['drain timeout', seconds(drainTimeoutMs)],
     ['stop timeout', seconds(stopTimeoutMs)],
     ...Object.entries(formation).map(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defaultLimits, parseSize } from '../config.ts';
+import type { Check } from '../app-file.ts';
 import type { AppSettings, Limits } from '../domain.ts';
 import { builderNames } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
@@ -107,7 +108,7 @@ const checks = defineOperation({
     const changesReadiness = tcp || path !== undefined || timeout !== undefined;
     const settings: Partial<AppSettings> = {
       ...(changesReadiness
-        ? { readiness: { path: tcp ? undefined : (path ?? before.readiness?.path), timeoutMs: ms(timeout) ?? before.readiness?.timeoutMs ?? context.services.config.readinessTimeout } }
+        ? { checks: { ...before.checks, web: [webCheck(before.checks['web']?.[0], { path, tcp, waitMs: ms(timeout) ?? before.checks['web']?.[0]?.waitMs ?? context.services.config.readinessTimeout })] } }
         : {}),
       ...(drainTimeout === undefined ? {} : { drainTimeoutMs: drainTimeout * 1000 }),
       ...(stopTimeout === undefined ? {} : { stopTimeoutMs: stopTimeout * 1000 }),
@@ -117,6 +118,11 @@ const checks = defineOperation({
   },
   print: ({ app, applied }) => `Checks set: ${printApplied(app, applied)}`,
 });
+
+function webCheck(before: Check | undefined, { path, tcp, waitMs }: { readonly path: string | undefined; readonly tcp: boolean; readonly waitMs: number }): Check {
+  const probe: Check['probe'] = tcp ? { kind: 'tcp' } : path === undefined ? (before?.probe ?? { kind: 'tcp' }) : { kind: 'http', path, status: undefined, content: undefined };
+  return { kind: 'startup', name: undefined, port: undefined, initialDelayMs: 0, timeoutMs: 5_000, attempts: 1, waitMs, probe };
+}
 
 const limits = defineOperation({
   name: 'limits:set',

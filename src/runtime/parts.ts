@@ -18,7 +18,7 @@ export interface RuntimeParts {
   readonly docker: Docker;
   /** Id of this forge's data directory. */
   readonly dataId: string;
-  readonly config: Pick<Config, 'domain' | 'stopTimeout' | 'memory' | 'cpuShares' | 'pids'>;
+  readonly config: Pick<Config, 'domain' | 'readinessTimeout' | 'stopTimeout' | 'memory' | 'cpuShares' | 'pids'>;
   readonly networks: AppNetworks;
   readonly logs: InstanceLogs;
   readonly log: Log;

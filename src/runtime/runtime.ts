@@ -42,7 +42,7 @@ export interface Runtime {
 export interface RuntimeOptions {
   readonly docker: Docker;
   readonly dataId: string;
-  readonly config: Pick<Config, 'domain' | 'stopTimeout' | 'networkPool' | 'memory' | 'cpuShares' | 'pids'>;
+  readonly config: Pick<Config, 'domain' | 'readinessTimeout' | 'stopTimeout' | 'networkPool' | 'memory' | 'cpuShares' | 'pids'>;
   readonly log: Log;
   /** The app's place in the network pool; the same one for as long as the app exists. */
   allocateSubnet(app: string): number;

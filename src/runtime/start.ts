@@ -7,6 +7,7 @@ import type { Instance, ProcessCommand, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
 import { delay, untilAborted, withTimeout } from '../wait.ts';
+import { checksOf, servingType } from './checks.ts';
 import { instanceSpec } from './container-spec.ts';
 import { exitFailure, withLastLines } from './failure.ts';
 import { findListeners } from './find-listeners.ts';
@@ -25,8 +26,6 @@ export interface StartRequest {
   readonly signal: AbortSignal;
 }
 
-/** The process type that gets requests; the others need no port. */
-const servingType = 'web';
 /** The engine's own share of a start: create and start. */
 const engineTimeoutMs = 60_000;
 
@@ -117,13 +116,14 @@ async function failOnExit(instance: Instance, { docker }: RuntimeParts, signal: 
 
 async function oneReady(instance: Instance, { release, signal, report }: StartRequest, { docker, config, timings }: RuntimeParts): Promise<void> {
   if (instance.type !== servingType) return await delay(timings.steadyMs, signal);
-  const { readiness, port } = release;
+  const { port } = release;
+  const check = checksOf(release, instance.type, config).find(({ kind }) => kind !== 'liveness');
   try {
     await untilReady({
       app: release.app,
       name: instance.name,
-      target: { address: instance.address, port, path: readiness.path, host: `${release.app}.${config.domain}` },
-      timeoutMs: readiness.timeoutMs,
+      target: { address: instance.address, port, path: check?.probe.kind === 'http' ? check.probe.path : undefined, host: `${release.app}.${config.domain}` },
+      timeoutMs: check ? check.attempts * check.waitMs : config.readinessTimeout,
       timings,
       listeners: () => findListeners(docker, instance, signal),
       signal,

@@ -1,5 +1,5 @@
 /** Apps: name, settings, wanted formation, which release serves. */
-import type { App, AppSettings, Formation } from '../domain.ts';
+import { defaultSettings, type App, type AppLock, type AppSettings, type Formation } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseAppName } from '../names.ts';
 import { isDuplicate } from './database.ts';
@@ -14,6 +14,9 @@ export interface AppPatch {
   /** Replaces the whole formation. */
   readonly formation?: Formation;
   readonly isStopped?: boolean;
+  /** `null` unlocks. */
+  readonly lock?: Omit<AppLock, 'at'> | null;
+  readonly isBeingRemoved?: true;
 }
 
 /** Throws `invalid` for a bad name, `conflict` when it is taken. */
@@ -54,10 +57,12 @@ export function updateApp(store: Store, name: string, patch: AppPatch): App {
   return store.db.transaction(() => {
     const app = getApp(store, name);
     store.db.run(
-      'UPDATE apps SET settings = ?, formation = ?, is_stopped = ? WHERE name = ?',
+      'UPDATE apps SET settings = ?, formation = ?, is_stopped = ?, lock = ?, is_being_removed = ? WHERE name = ?',
       JSON.stringify({ ...app.settings, ...patch.settings }),
       JSON.stringify(patch.formation ?? app.formation),
       Number(patch.isStopped ?? app.isStopped),
+      lockAfter(app, patch, store),
+      Number(patch.isBeingRemoved ?? app.isBeingRemoved),
       name,
     );
     return getApp(store, name);
@@ -76,21 +81,24 @@ export function deleteApp(store: Store, name: string): boolean {
   });
 }
 
+function lockAfter(app: App, { lock }: AppPatch, store: Store): string | null {
+  if (lock === null) return null;
+  const wanted = lock ? { ...lock, at: store.now().toISOString() } : app.lock;
+  return wanted ? JSON.stringify(wanted) : null;
+}
+
 function readApp(row: Row): App {
-  const settings = JSON.parse(String(row['settings'])) as Partial<AppSettings>;
   return {
     name: String(row['name']),
     createdAt: String(row['created_at']),
-    settings: {
-      builder: settings.builder,
-      port: settings.port,
-      buildArgs: settings.buildArgs ?? [],
-      readiness: settings.readiness && { path: settings.readiness.path, timeoutMs: settings.readiness.timeoutMs },
-      drainTimeoutMs: settings.drainTimeoutMs,
-      stopTimeoutMs: settings.stopTimeoutMs,
-    },
+    settings: readSettings(String(row['settings'])),
     formation: JSON.parse(String(row['formation'])) as Formation,
     isStopped: row['is_stopped'] === 1,
     currentVersion: row['current_version'] === null ? undefined : Number(row['current_version']),
+    lock: row['lock'] === null ? undefined : (JSON.parse(String(row['lock'])) as AppLock),
+    isBeingRemoved: row['is_being_removed'] === 1,
   };
 }
+
+/** Settings as they are stored: only what was set. */
+export const readSettings = (text: string): AppSettings => ({ ...defaultSettings, ...(JSON.parse(text) as Partial<AppSettings>) });

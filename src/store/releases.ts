@@ -1,7 +1,8 @@
 /** Releases: immutable, numbered per app, with an encrypted snapshot of the config. */
-import type { Formation, Image, Readiness, Release } from '../domain.ts';
+import { emptyAppFile, type AppFile } from '../app-file.ts';
+import type { Formation, Image, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
-import { getApp } from './apps.ts';
+import { getApp, readSettings } from './apps.ts';
 import { isDangling } from './database.ts';
 import type { Row } from './database.ts';
 import type { Store } from './store.ts';
@@ -18,15 +19,16 @@ export function createRelease(store: Store, draft: ReleaseDraft): Release {
     const counted = store.db.get('UPDATE apps SET last_version = last_version + 1 WHERE name = ? RETURNING last_version', draft.app);
     const release: Release = { ...draft, version: Number(counted?.['last_version']), createdAt: store.now().toISOString() };
     store.db.run(
-      `INSERT INTO releases (app, version, image, config, formation, port, readiness, reason, actor, created_at, commit_id)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO releases (app, version, image, config, formation, port, settings, app_file, reason, actor, created_at, commit_id)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       release.app,
       release.version,
       JSON.stringify(release.image),
       store.cipher.encrypt(JSON.stringify(Object.entries(release.config)), placeOf(release.app, release.version)),
       JSON.stringify(release.formation),
       release.port,
-      JSON.stringify(release.readiness),
+      JSON.stringify(release.settings),
+      JSON.stringify(release.appFile),
       release.reason,
       release.actor,
       release.createdAt,
@@ -72,7 +74,6 @@ export function findReleases(store: Store, app: string, limit = 50): readonly Re
 function readRelease(store: Store, row: Row): Release {
   const app = String(row['app']);
   const version = Number(row['version']);
-  const readiness = JSON.parse(String(row['readiness'])) as Readiness;
   const config = JSON.parse(store.cipher.decrypt(row['config'] as Buffer, placeOf(app, version))) as [string, string][];
   return {
     app,
@@ -81,12 +82,18 @@ function readRelease(store: Store, row: Row): Release {
     config: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(config)),
     formation: JSON.parse(String(row['formation'])) as Formation,
     port: Number(row['port']),
-    readiness: { path: readiness.path, timeoutMs: readiness.timeoutMs },
+    settings: readSettings(String(row['settings'])),
+    appFile: readAppFile(String(row['app_file'])),
     reason: String(row['reason']),
     actor: String(row['actor']),
     createdAt: String(row['created_at']),
     commit: row['commit_id'] === null ? undefined : String(row['commit_id']),
   };
+}
+
+function readAppFile(text: string): AppFile {
+  const file = JSON.parse(text) as Partial<AppFile>;
+  return { ...emptyAppFile, ...file, tasks: { ...emptyAppFile.tasks, ...file.tasks } };
 }
 
 /** JSON leaves out what is `undefined`; the domain's fields are always there. */

@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { AppSettings, BuilderName, Source } from '../../src/domain.ts';
+import { defaultSettings, type AppSettings, type BuilderName, type Source } from '../../src/domain.ts';
 import { detect } from '../../src/build/detect.ts';
 
-const settings = (builder?: BuilderName): AppSettings => ({
-  builder,
-  port: undefined,
-  buildArgs: [],
-  readiness: undefined,
-  drainTimeoutMs: undefined,
-  stopTimeoutMs: undefined,
-});
+const settings = (builder?: BuilderName): AppSettings => ({ ...defaultSettings, builder });
 const sourceOf = (files: Record<string, string>): Source => ({
   tarPath: '/none',
   sizeBytes: 0,

@@ -20,16 +20,16 @@ describe('settings', () => {
     await stage.ok('limits:set', 'hello', 'web', '--memory', '1G', '--pids', '100', '--no-restart');
     expect(stage.asked).toEqual(['redeploy hello', 'redeploy hello']);
     expect(getApp(stage.store, 'hello')).toMatchObject({
-      settings: { builder: 'dockerfile', buildArgs: ['TOKEN', 'REV'], port: 3000, readiness: { path: '/healthz', timeoutMs: 120_000 }, drainTimeoutMs: 5000 },
+      settings: { builder: 'dockerfile', buildArgs: ['TOKEN', 'REV'], port: 3000, checks: { web: [{ probe: { kind: 'http', path: '/healthz' }, waitMs: 120_000 }] }, drainTimeoutMs: 5000 },
       formation: { web: { quantity: 1, limits: { memoryBytes: 1024 ** 3, cpuShares: 1024, pids: 100 } } },
     });
     const info = await stage.ok('apps:info', 'hello');
-    for (const part of ['dockerfile', 'production', 'TOKEN REV', 'GET /healthz within 120 s', '1 × 1G']) expect(info).toContain(part);
+    for (const part of ['dockerfile', 'production', 'TOKEN REV', 'startup GET /healthz', '1 × 1G']) expect(info).toContain(part);
     await stage.ok('builder:set', 'hello', 'auto');
     await stage.ok('ports:set', 'hello', 'auto');
     await stage.ok('build-args:set', 'hello');
     await stage.ok('checks:set', 'hello', '--tcp');
-    expect(getApp(stage.store, 'hello').settings).toMatchObject({ builder: undefined, port: undefined, buildArgs: [], readiness: { path: undefined, timeoutMs: 120_000 } });
+    expect(getApp(stage.store, 'hello').settings).toMatchObject({ builder: undefined, port: undefined, buildArgs: [], checks: { web: [{ probe: { kind: 'tcp' }, waitMs: 120_000 }] } });
   });
 
   test.each([

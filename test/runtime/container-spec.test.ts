@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Image, Release } from '../../src/domain.ts';
+import { defaultSettings, emptyAppFile, type Image, type Release } from '../../src/domain.ts';
 import { instanceSpec, oneOffSpec } from '../../src/runtime/container-spec.ts';
 
 const image: Image = {
@@ -18,7 +18,8 @@ const release: Release = {
   config: { COLOR: 'green', PORT: '1', EMPTY: '' },
   formation: {},
   port: 5000,
-  readiness: { path: undefined, timeoutMs: 1000 },
+  settings: defaultSettings,
+  appFile: emptyAppFile,
   reason: 'Deploy',
   actor: 'laptop',
   createdAt: '2026-01-01T00:00:00.000Z',

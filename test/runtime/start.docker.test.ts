@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ForgeError } from '../../src/errors.ts';
 import { networkName } from '../../src/runtime/network.ts';
 import { behaviourImage } from '../support/images.ts';
-import { docker, imageOf, limits, releaseOf, startOf, testRuntime, type TestRuntime } from './support.ts';
+import { checkedBy, docker, imageOf, limits, releaseOf, startOf, testRuntime, type TestRuntime } from './support.ts';
 
 /** Engines of busy machines are slow. */
 const patience = { timeout: 30_000 };
@@ -80,7 +80,7 @@ describe('a release that fails leaves nothing behind and says why', () => {
   });
 
   test('it never gets ready: which probe and how long', async () => {
-    const release = { ...doing('silent'), readiness: { path: undefined, timeoutMs: 1_500 } };
+    const release = { ...doing('silent'), settings: checkedBy(undefined, 1_500) };
     const failure = await failureOf(forge.runtime.startRelease(startOf(release)));
     expect(failure.code).toBe('timeout');
     expect(failure.message).toBe('web.1 was not ready within 1.5 s: a TCP connection to port 5000: connection refused (nothing listens there)');
@@ -88,7 +88,7 @@ describe('a release that fails leaves nothing behind and says why', () => {
   });
 
   test('its HTTP check answers 500: path and status', async () => {
-    const release = { ...doing('serve'), readiness: { path: '/broken', timeoutMs: 1_500 } };
+    const release = { ...doing('serve'), settings: checkedBy('/broken', 1_500) };
     const failure = await failureOf(forge.runtime.startRelease(startOf(release)));
     expect(failure.message).toBe('web.1 was not ready within 1.5 s: GET /broken on port 5000: answered 500');
   });

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import pino from 'pino';
 import { connectDocker } from '../../src/docker/connect.ts';
 import { tailContainer } from '../../src/docker/containers.ts';
-import type { Image, Instance, Release } from '../../src/domain.ts';
+import { defaultSettings, emptyAppFile, type Check, type Image, type Instance, type Release } from '../../src/domain.ts';
 import { createReport } from '../../src/report.ts';
 import { readinessTimings, type ReadinessTimings } from '../../src/runtime/readiness.ts';
 import { createRuntime, type Runtime } from '../../src/runtime/runtime.ts';
@@ -36,7 +36,7 @@ export function testRuntime(apps: readonly string[]): TestRuntime {
   const runtime = createRuntime({
     docker,
     dataId,
-    config: { domain: 'example.test', stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
+    config: { domain: 'example.test', readinessTimeout: 20_000, stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
     log: pino({ level: 'silent' }),
     allocateSubnet: (app) => slots.get(app) ?? slots.set(app, slots.size).size - 1,
     logs: { follow: (instance) => void followed.push(instance), settle },
@@ -71,13 +71,21 @@ export function releaseOf(image: Image, more: Partial<Release> = {}): Release {
     config: {},
     formation: { web: { quantity: 1, limits } },
     port: 5000,
-    readiness: { path: undefined, timeoutMs: 20_000 },
+    settings: defaultSettings,
+    appFile: emptyAppFile,
     reason: 'Deploy',
     actor: 'tester',
     createdAt: '2026-01-01T00:00:00.000Z',
     commit: undefined,
     ...more,
   };
+}
+
+/** Settings with one check of `web`: the path, or else a connection, within the time. */
+export function checkedBy(path: string | undefined, waitMs: number): Release['settings'] {
+  const probe: Check['probe'] = path === undefined ? { kind: 'tcp' } : { kind: 'http', path, status: undefined, content: undefined };
+  const check: Check = { kind: 'startup', name: undefined, probe, port: undefined, initialDelayMs: 0, timeoutMs: 5_000, attempts: 1, waitMs };
+  return { ...defaultSettings, checks: { web: [check] } };
 }
 
 export const silentReport = createReport([]);

@@ -1,3 +1,4 @@
+import { defaultSettings } from '../../src/domain.ts';
 import { expect, test } from 'vitest';
 import { createApp, deleteApp, findApp, findApps, updateApp } from '../../src/store/apps.ts';
 import { setConfig, getConfig } from '../../src/store/app-config.ts';
@@ -14,7 +15,9 @@ test('a new app has every setting at its default', () => {
   expect(createApp(store, { name: 'hello' })).toEqual({
     name: 'hello',
     createdAt: '2026-11-21T10:00:00.000Z',
-    settings: { builder: undefined, port: undefined, buildArgs: [], readiness: undefined, drainTimeoutMs: undefined, stopTimeoutMs: undefined },
+    settings: defaultSettings,
+    lock: undefined,
+    isBeingRemoved: false,
     formation: {},
     isStopped: false,
     currentVersion: undefined,

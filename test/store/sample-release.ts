@@ -1,3 +1,4 @@
+import { defaultSettings, emptyAppFile } from '../../src/domain.ts';
 import type { ReleaseDraft } from '../../src/store/releases.ts';
 
 /** A release as a deploy would make it. */
@@ -15,7 +16,8 @@ export const sampleRelease = (app: string, config: Record<string, string> = {}):
   config,
   formation: { web: { quantity: 1, limits: { memoryBytes: 512, cpuShares: 1024, pids: 512 } } },
   port: 8080,
-  readiness: { path: undefined, timeoutMs: 60_000 },
+  settings: defaultSettings,
+  appFile: emptyAppFile,
   reason: 'Deploy 3f2a91c',
   actor: 'ada',
   commit: '3f2a91c',

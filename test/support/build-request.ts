@@ -7,7 +7,7 @@ import { pack } from 'tar-stream';
 import type { BuildRequest } from '../../src/build/build-request.ts';
 import { detect } from '../../src/build/detect.ts';
 import { receiveSource } from '../../src/build/source.ts';
-import type { AppSettings } from '../../src/domain.ts';
+import { defaultSettings, type AppSettings } from '../../src/domain.ts';
 import { createReport } from '../../src/report.ts';
 
 export interface TestBuild extends BuildRequest {
@@ -38,7 +38,7 @@ export async function testBuild(options: TestBuildOptions): Promise<TestBuild> {
   const id = randomBytes(8).toString('hex');
   const limits = { maxBytes: 100_000_000, maxEntries: 10_000 };
   const source = await receiveSource(Readable.from(packer), { path: join(directory, `${id}.tar`), limits, signal });
-  const settings: AppSettings = { builder: undefined, port: undefined, buildArgs, readiness: undefined, drainTimeoutMs: undefined, stopTimeoutMs: undefined };
+  const settings: AppSettings = { ...defaultSettings, buildArgs };
   const stream = new PassThrough();
   let text = '';
   stream.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));

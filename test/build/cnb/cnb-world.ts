@@ -15,7 +15,7 @@ import { listContainers, removeContainer } from '../../../src/docker/containers.
 import { removeImage } from '../../../src/docker/images.ts';
 import { removeNetwork } from '../../../src/docker/networks.ts';
 import { findVolumes, removeVolume } from '../../../src/docker/volumes.ts';
-import type { Image } from '../../../src/domain.ts';
+import { defaultSettings, emptyAppFile, type Image } from '../../../src/domain.ts';
 import { createLog } from '../../../src/log.ts';
 import { createReport, type Report } from '../../../src/report.ts';
 
@@ -87,8 +87,8 @@ export async function createCnbWorld(flags: Record<string, unknown> = {}): Promi
         app,
         deploymentId: `${dataId.slice(0, 8)}${++builds}`,
         source: { ...source, sizeBytes: 0, paths: new Set(source.files.keys()) },
-        plan: { builder: 'cnb', reason: 'test', warnings: [], procfile: options.procfile ?? new Map() },
-        settings: { builder: undefined, port: undefined, buildArgs: [], readiness: undefined, drainTimeoutMs: undefined, stopTimeoutMs: undefined },
+        plan: { builder: 'cnb', reason: 'test', warnings: [], appFile: emptyAppFile, procfile: options.procfile ?? new Map() },
+        settings: defaultSettings,
         config: options.config ?? {},
         origin: { kind: 'folder' },
         report,

@@ -1,0 +1,101 @@
+/** Everything below the doors, in the order in which it comes up. */
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { createBuilders } from '../build/create-builders.ts';
+import type { Config } from '../config.ts';
+import { createAttempts } from '../deploy/attempt.ts';
+import type { DeployParts } from '../deploy/deploy.ts';
+import { createDeployer, type Deployer } from '../deploy/deployer.ts';
+import { createLive } from '../deploy/live.ts';
+import { createQueue } from '../deploy/queue.ts';
+import { createReconciler, type Reconciler } from '../deploy/reconciler.ts';
+import { createSlots } from '../deploy/slots.ts';
+import { connectDocker } from '../docker/connect.ts';
+import { createRepositories, type Repositories } from '../git/repositories.ts';
+import type { Log } from '../log.ts';
+import { connectProxy, type ProxyClient } from '../proxy/client.ts';
+import { socketName } from '../proxy/protocol.ts';
+import { replaceFile } from '../replace-file.ts';
+import { createLogCollector, type LogCollector } from '../runtime/logs/collector.ts';
+import { createRuntime, type Runtime } from '../runtime/runtime.ts';
+import { parsePool, subnetCount } from '../runtime/subnet.ts';
+import { allocateSubnetIndex } from '../store/network-slots.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { every } from '../wait.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const collectEveryMs = 24 * 60 * 60_000;
+
+/** Everything below the doors. */
+export interface Core {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: Store;
+  readonly proxy: ProxyClient;
+  readonly repositories: Repositories;
+  readonly runtime: Runtime;
+  readonly logs: LogCollector;
+  readonly deployer: Deployer;
+  readonly reconciler: Reconciler;
+  /** Port in printed URLs; known once the proxy answers. */
+  readonly publicPort: { http: number };
+  readonly stopping: AbortSignal;
+}
+
+export const adminSocketPath = (config: Config): string => join(config.data, 'run', 'admin.sock');
+export const webSocketPath = (config: Config): string => join(config.proxyDir, 'web.sock');
+
+export async function wireCore(config: Config, log: Log, stack: AsyncDisposableStack): Promise<Core> {
+  const store = openStore({ data: config.data, log });
+  stack.defer(() => store.close());
+  // Sources of builds that a killed forge had under way.
+  rmSync(join(config.data, 'tmp'), { recursive: true, force: true });
+  for (const folder of ['run', 'tmp', 'repos', 'ssh']) mkdirSync(join(config.data, folder), { recursive: true, mode: 0o700 });
+  const stopping = new AbortController();
+  const docker = connectDocker(config.dockerSocket);
+  const dataId = await loadDataId(config.data);
+  const proxy = connectProxy({ socketPath: join(config.proxyDir, socketName), log });
+  stack.defer(async () => await proxy.close());
+  const logs = createLogCollector({ docker, directory: join(config.data, 'logs'), log });
+  stack.defer(async () => await logs.close());
+  const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
+  await repositories.cleanQuarantines();
+  const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
+  const live = createLive({ proxy, runtime, log, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
+  const { builders, forgetBuilds, collectGarbage, sweep, settled } = createBuilders({ docker, config, dataId, log });
+  stack.defer(settled);
+  const onCollectError = (error: unknown) => log.warn({ err: error }, 'the image registry could not be cleaned up; tomorrow it is tried again');
+  stack.use(every(collectEveryMs, async () => await collectGarbage(stopping.signal), onCollectError));
+  void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
+  void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
+  const publicPort = { http: config.http };
+  const attempts = createAttempts({ store, data: config.data, log });
+  stack.defer(async () => await attempts.close());
+  const parts: DeployParts = {
+    store,
+    config,
+    runtime,
+    builders,
+    live,
+    queue: createQueue(),
+    builds: createSlots(config.buildConcurrency),
+    attempts,
+    log,
+    diskDirectories: [config.data, '/var/lib/docker'],
+    urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
+  };
+  const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
+  stack.defer(() => stopping.abort());
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, stopping: stopping.signal };
+}
+
+const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;
+
+/** A name for this data directory on the engine, made once. */
+async function loadDataId(data: string): Promise<string> {
+  const path = join(data, 'id');
+  if (!existsSync(path)) await replaceFile(path, `${randomBytes(6).toString('hex')}\n`, 0o600);
+  return readFileSync(path, 'utf8').trim();
+}
+

@@ -1,0 +1,34 @@
+/** What forge does by itself, all the time: keeps the machine equal to the database. */
+import { watchEngine } from '../deploy/watch-engine.ts';
+import type { Log } from '../log.ts';
+import { type Runtime } from '../runtime/runtime.ts';
+import { every } from '../wait.ts';
+import type { Core } from './core.ts';
+
+const reconcileEveryMs = 60_000;
+
+/** Serves what runs at once, then repairs: now, when the engine comes back, and every minute. */
+export function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: AsyncDisposableStack): void {
+  const controller = new AbortController();
+  const signal = AbortSignal.any([controller.signal, stopping]);
+  const onError = (error: unknown) => {
+    if (!signal.aborted) log.warn({ err: error }, 'the machine could not be reconciled; the next pass tries again');
+  };
+  // One pass at a time, and none may still use the store when it closes.
+  let last: Promise<void> = reconciler.adopt().catch(onError);
+  const pass = () => (last = last.then(async () => await reconciler.pass(signal)).catch(onError));
+  void pass();
+  void warnOfOpenFirewall(runtime, log, signal).catch(onError);
+  const timer = every(reconcileEveryMs, pass, onError);
+  const watching = watchEngine({ runtime, reconciler, pass, log, signal });
+  stack.defer(async () => {
+    timer[Symbol.dispose]();
+    controller.abort();
+    await Promise.all([watching, last]);
+  });
+}
+
+async function warnOfOpenFirewall(runtime: Runtime, log: Log, signal: AbortSignal): Promise<void> {
+  const { problem } = await runtime.checkFirewall(signal);
+  if (problem !== undefined) log.warn({ problem }, 'containers can reach services of this machine: run `forge firewall apply` as root');
+}
