@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { defaultSettings, emptyAppFile, type Image, type Release } from '../../src/domain.ts';
+import { emptyAppFile } from '../../src/app-file.ts';
+import { defaultSettings, type Image, type Release } from '../../src/domain.ts';
 import { instanceSpec, oneOffSpec } from '../../src/runtime/container-spec.ts';
 
 const image: Image = {

@@ -1,4 +1,5 @@
-import { defaultSettings, emptyAppFile } from '../../src/domain.ts';
+import { emptyAppFile } from '../../src/app-file.ts';
+import { defaultSettings } from '../../src/domain.ts';
 import type { ReleaseDraft } from '../../src/store/releases.ts';
 
 /** A release as a deploy would make it. */

@@ -15,7 +15,8 @@ import { listContainers, removeContainer } from '../../../src/docker/containers.
 import { removeImage } from '../../../src/docker/images.ts';
 import { removeNetwork } from '../../../src/docker/networks.ts';
 import { findVolumes, removeVolume } from '../../../src/docker/volumes.ts';
-import { defaultSettings, emptyAppFile, type Image } from '../../../src/domain.ts';
+import { emptyAppFile } from '../../../src/app-file.ts';
+import { defaultSettings, type Image } from '../../../src/domain.ts';
 import { createLog } from '../../../src/log.ts';
 import { createReport, type Report } from '../../../src/report.ts';
 
