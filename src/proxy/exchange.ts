@@ -184,7 +184,6 @@ export class Exchange implements DispatchHandler, Waiter {
       this.#send(true);
       return true;
     }
-    if (isUnsent) target.failedAt = performance.now();
     const targets = this.#scope.find(this.#head.host)?.targets ?? [];
     const next = chooseTarget(targets, [...this.#tried, target], this.#attempts);
     if (next === undefined) return false;

@@ -3,6 +3,7 @@
  * Claiming is synchronous: in the turn in which a request reads the route table it is also counted, so that
  * a target is never called idle while somebody is on the way to it.
  */
+import { Reachability, type TargetOrigin } from './reachability.ts';
 import { Client } from './undici-client.ts';
 
 /** One keep-alive connection; carries one request at a time. */
@@ -15,8 +16,7 @@ export interface Connection {
 
 export interface TargetAddress {
   readonly id: string;
-  /** Where it listens: an address and a port, or a unix socket. */
-  readonly origin: { readonly address: string; readonly port: number } | { readonly socketPath: string };
+  readonly origin: TargetOrigin;
 }
 
 /** A tunnel (WebSocket or another upgrade) that a drain must end. */
@@ -37,9 +37,8 @@ export class Target {
   readonly id: string;
   readonly tunnels = new Set<Tunnel>();
   inFlight = 0;
-  /** When a connection last failed (ms, monotonic); a fresh failure makes other targets preferable. */
-  failedAt = -Infinity;
-  readonly #origin: TargetAddress['origin'];
+  readonly #origin: TargetOrigin;
+  readonly #reachability: Reachability;
   readonly #times: TargetTimes;
   #idle: Connection[] = [];
   readonly #connections = new Set<Connection>();
@@ -50,6 +49,12 @@ export class Target {
     this.id = address.id;
     this.#origin = address.origin;
     this.#times = times;
+    this.#reachability = new Reachability(address.origin, times.connectTimeoutMs);
+  }
+
+  /** Its connections failed several times in a row, and it has not answered since. */
+  get isSetAside(): boolean {
+    return this.#reachability.isSetAside;
   }
 
   /** Counts a request; must be called in the turn in which the target was found in the table. */
@@ -104,6 +109,7 @@ export class Target {
   /** No request will come any more: idle connections close now, the others with their request. */
   retire(): void {
     this.#isRetired = true;
+    this.#reachability.close();
     for (const connection of this.#idle) this.discard(connection);
     this.#idle = [];
     this.#settle();
@@ -145,6 +151,8 @@ export class Target {
     });
     const connection: Connection = { client, served: 0, isIdle: false };
     this.#connections.add(connection);
+    client.on('connect', () => this.#reachability.onConnect());
+    client.on('connectionError', () => this.#reachability.onFailure());
     client.on('disconnect', () => {
       connection.served = 0;
       if (connection.isIdle) this.#drop(connection);
@@ -161,23 +169,22 @@ export class Target {
 
 const hostOf = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
-/** How long a failed connection makes the others preferable. */
-const failurePenaltyMs = 2000;
+/** Above any number of requests in flight. */
+const lastResort = 1_000_000;
 
 /**
- * The target with the fewest requests in flight among those not in `tried`; ties go round. A target whose connection
- * has just failed comes last. `undefined` when all were tried.
+ * The target with the fewest requests in flight among those not in `tried`; ties go round. One that is set aside comes
+ * last, and is still chosen when there is no other: a connection that is tried may succeed. `undefined` when all were tried.
  */
 export function chooseTarget(targets: readonly Target[], tried: readonly Target[], turn: number): Target | undefined {
   const [only] = targets;
   if (targets.length === 1) return only !== undefined && !tried.includes(only) ? only : undefined;
-  const freshFailure = performance.now() - failurePenaltyMs;
   let best: Target | undefined;
   let bestLoad = Infinity;
   for (let step = 0; step < targets.length; step += 1) {
     const target = targets[(turn + step) % targets.length] as Target;
     if (tried.length > 0 && tried.includes(target)) continue;
-    const load = target.failedAt > freshFailure ? target.inFlight + 1_000_000 : target.inFlight;
+    const load = target.isSetAside ? target.inFlight + lastResort : target.inFlight;
     if (load < bestLoad) [best, bestLoad] = [target, load];
   }
   return best;

@@ -39,7 +39,6 @@ function attempt(scope: ExchangeScope, parts: UpgradeParts, state: { readonly tr
   };
   const handler = new UpgradeHandler(parts, { target, connection, leave, onUnsent: (error) => {
     scope.log.warn({ target: target.id, requestId: head.requestId, code: (error as NodeJS.ErrnoException).code }, 'no connection to the app');
-    target.failedAt = performance.now();
     attempt(scope, parts, { tried: [...state.tried, target], turn: state.turn + 1 });
   } });
   connection.client.dispatch({ path: head.path, method: request.method as 'GET', headers: head.headers, upgrade: head.upgrade }, handler);
