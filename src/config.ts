@@ -38,6 +38,7 @@ export const settings = {
   authorizedKeysFile: text('', 'File in which forge keeps its keys for the machine’s OpenSSH; empty: there is no such door.', '/var/lib/forge/ssh/authorized_keys'),
   adminKey: text('', 'File of OpenSSH public keys that become admin keys at the start.', '/root/.ssh/authorized_keys'),
   logLevel: text('info', 'Level of forge’s own log: debug, info, warn, error.', 'debug'),
+  faultAt: text('', 'For tests of forge itself: the point of a deploy at which it kills itself.', 'routes-swapped'),
   appCreation: yesNo(true, 'Whether the first push to an unknown app name creates the app.', 'false'),
   dockerSocket: text('/var/run/docker.sock', 'Socket of the Docker Engine.', '/run/user/1000/docker.sock'),
   networkPool: text('10.224.0.0/12', 'Addresses for app networks, a /24 each; checked against the host’s routes.', '10.224.0.0/12'),

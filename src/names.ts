@@ -1,6 +1,6 @@
 /**
  * One validator per kind of name, used at every entrance (SSH, HTTP, control socket, app files).
- * Each returns the value unchanged or throws `invalid` with what was expected and what was found.
+ * Each returns the value, or what it names, or throws `invalid` with what was expected and what was found.
  */
 import { ForgeError } from './errors.ts';
 
@@ -39,6 +39,13 @@ export function parseEnvKey(value: string): string {
 export function parseLabel(value: string): string {
   if (!label.test(value)) throw invalid('name', value, '1 to 63 letters, digits, spaces and . _ @ + -');
   return value;
+}
+
+/** A release as people write it, `v42` or `42`; returns its number. */
+export function parseVersion(value: string): number {
+  const match = /^v?([1-9]\d{0,8})$/.exec(value);
+  if (!match) throw invalid('release', value, 'a number such as v3');
+  return Number(match[1]);
 }
 
 /** A branch: what `git check-ref-format --branch` takes, without what forge never wants (leading -, @{). */

@@ -28,6 +28,7 @@ export interface AttemptRequest {
 export interface Attempt {
   readonly id: string;
   readonly app: string;
+  readonly reason: string;
   readonly report: Report;
   /** Aborts when the person left or somebody canceled, until the swap; afterwards nothing interrupts it. */
   readonly signal: AbortSignal;
@@ -126,6 +127,7 @@ function startAttempt({ deployment, request, state, store, log, path, onEnd }: A
   return {
     id,
     app,
+    reason: deployment.reason,
     report,
     signal: state.controller.signal,
     enter: (status, version) =>

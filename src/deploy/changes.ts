@@ -6,11 +6,19 @@ import type { Actor, App, Formation, FormationEntry, Instance, Release } from '.
 import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
 import { createReport } from '../report.ts';
+import { placesOf } from '../runtime/places.ts';
+import { readAppState, writeAppState, type AppState } from '../store/app-state.ts';
 import { updateApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
-import { appOf, goLive, recordRelease, releaseSettings, retireOptions, startInstances, turnRequest, type DeployParts } from './deploy.ts';
-import { placesOf } from '../runtime/places.ts';
+import { candidateState, codeOf, type AppChange, type Code } from './candidate.ts';
+import { recordRelease, takeAttemptTurn } from './deploy.ts';
 import { formationOf } from './formation.ts';
+import { goLive } from './go-live.ts';
+import type { DeployParts } from './parts.ts';
+import type { Turn } from './queue.ts';
+import { retireOptions } from './retire-options.ts';
+import { startInstances } from './start-instances.ts';
+import { appOf, takeTurn } from './turn.ts';
 
 export interface ChangeRequest {
   readonly app: string;
@@ -19,36 +27,71 @@ export interface ChangeRequest {
   readonly signal: AbortSignal;
 }
 
-const noConfirmation = async (): Promise<void> => undefined;
+export interface Applied {
+  /** Release that carries the change; `undefined` when it waits for one. */
+  readonly release: number | undefined;
+  readonly pending: 'no-release' | 'no-restart' | undefined;
+}
 
-/** A release of the live image with the config and settings of now. `not-found` before the first release. */
-export async function redeploy(request: ChangeRequest & { readonly reason: string }, parts: DeployParts): Promise<Release> {
+export interface ReleaseChange extends ChangeRequest {
+  readonly change: AppChange;
+  /** "Set DATABASE_URL" */
+  readonly reason: string;
+  /** Whether running instances are replaced now. Without it the change is stored and waits for the next release. */
+  readonly restart: boolean;
+}
+
+/**
+ * Puts a change in force: a release of the live code with it is started beside the old one, and only when it serves is the
+ * change stored. When it does not come up, everything is as before.
+ */
+export async function change(request: ReleaseChange, parts: DeployParts): Promise<Applied> {
+  const { currentVersion } = appOf(request.app, parts.store);
+  if (currentVersion !== undefined && request.restart) return { release: (await redeploy(request, parts)).version, pending: undefined };
+  const { app, signal } = request;
+  using _turn = await takeTurn({ app, holder: `a change (${request.reason})`, isRelease: true, signal, report: createReport([request.output]) }, parts);
+  writeAppState(parts.store, app, candidateState(appOf(app, parts.store), request.change, parts.store));
+  return { release: undefined, pending: currentVersion === undefined ? 'no-release' : 'no-restart' };
+}
+
+/** A release of the live code with the config and settings of now and what the change adds. `conflict` before the first release. */
+async function redeploy(request: ChangeRequest & Pick<ReleaseChange, 'reason' | 'change'>, parts: DeployParts): Promise<Release> {
   liveRelease(appOf(request.app, parts.store), parts);
+  return await makeRelease(request, parts, (app) => ({ code: codeOf(liveRelease(app, parts)), state: candidateState(app, request.change, parts.store) }));
+}
+
+/** A release without a build: what it is made of is decided when the turn has come. */
+export async function makeRelease(
+  request: ChangeRequest & { readonly reason: string },
+  parts: DeployParts,
+  decide: (app: App) => { readonly code: Code; readonly state: AppState } | Promise<{ readonly code: Code; readonly state: AppState }>,
+): Promise<Release> {
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' } });
   try {
-    using _turn = await parts.queue.take(request.app, turnRequest(attempt, false));
-    const app = appOf(request.app, parts.store);
-    const live = liveRelease(app, parts);
-    const release = recordRelease({ app, image: live.image, commit: live.commit, attempt, request, parts });
-    const instances = app.isStopped ? [] : await startInstances(release, attempt, parts);
-    await goLive({ release, instances, isStopped: app.isStopped, attempt, parts, confirm: noConfirmation });
+    using _turn = await takeAttemptTurn(attempt, parts);
+    const { code, state } = await decide(appOf(request.app, parts.store));
+    const release = recordRelease({ code, state, attempt, request, parts });
+    const started = state.isStopped ? { instances: [], stopped: [] } : await startInstances(release, attempt, parts);
+    await goLive({ release, state: { ...state, version: release.version }, started, attempt, parts, confirm: noConfirmation });
     return release;
   } catch (error) {
     throw await attempt.fail(error);
   }
 }
 
+const noConfirmation = async (): Promise<void> => undefined;
+
 /** Fresh instances in place of the running ones: of the live release, or of a new one when config or settings changed since. */
 export async function restart(request: ChangeRequest, parts: DeployParts): Promise<void> {
-  if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await redeploy({ ...request, reason: 'Restart with changed config' }, parts));
+  if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await redeploy({ ...request, reason: 'Restart with changed config', change: {} }, parts));
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' }, reason: 'Restart' });
   try {
-    using _turn = await parts.queue.take(request.app, turnRequest(attempt, false));
+    using _turn = await takeAttemptTurn(attempt, parts);
     const app = appOf(request.app, parts.store);
     if (app.isStopped) throw new ForgeError('conflict', `${app.name} is stopped`, { hint: `ps:start ${app.name} starts it` });
     const release = wantedRelease(app, parts);
-    const instances = await startInstances(release, attempt, parts);
-    await goLive({ release, instances, isStopped: false, attempt, parts, confirm: noConfirmation });
+    const started = await startInstances(release, attempt, parts);
+    await goLive({ release, state: readAppState(parts.store, app.name), started, attempt, parts, confirm: noConfirmation });
   } catch (error) {
     throw await attempt.fail(error);
   }
@@ -57,14 +100,14 @@ export async function restart(request: ChangeRequest, parts: DeployParts): Promi
 /** Whether config or settings differ from what the live release was made with. */
 function hasPendingChange(app: App, parts: DeployParts): boolean {
   if (app.isStopped) return false;
-  const live = liveRelease(app, parts);
-  const now = releaseSettings(app, live.image, parts);
-  return !isDeepStrictEqual(now, { config: live.config, port: live.port, settings: live.settings });
+  const { config, settings } = liveRelease(app, parts);
+  const now = readAppState(parts.store, app.name);
+  return !isDeepStrictEqual({ config: now.config, settings: now.settings }, { config, settings });
 }
 
 /** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */
 export async function scale(request: ChangeRequest & { readonly changes: Readonly<Record<string, number>> }, parts: DeployParts): Promise<Formation> {
-  using _turn = await takeTurn(request, parts, 'a scale');
+  using _turn = await takeChangeTurn(request, parts, 'a scale');
   const scaledNow = (): App => {
     const app = appOf(request.app, parts.store);
     return { ...app, formation: { ...app.formation, ...scaled(app, request.changes, parts) } };
@@ -77,7 +120,7 @@ export async function scale(request: ChangeRequest & { readonly changes: Readonl
 
 /** Stops every instance; the app answers 503 until `start`. */
 export async function stop(request: ChangeRequest, parts: DeployParts): Promise<void> {
-  using _turn = await takeTurn(request, parts, 'a stop');
+  using _turn = await takeChangeTurn(request, parts, 'a stop');
   const app = appOf(request.app, parts.store);
   updateApp(parts.store, app.name, { isStopped: true });
   const replaced = await parts.live.swap(app.name, []);
@@ -86,17 +129,15 @@ export async function stop(request: ChangeRequest, parts: DeployParts): Promise<
 
 /** Starts what the formation asks for. */
 export async function start(request: ChangeRequest, parts: DeployParts): Promise<void> {
-  using _turn = await takeTurn(request, parts, 'a start');
+  using _turn = await takeChangeTurn(request, parts, 'a start');
   const app = appOf(request.app, parts.store);
   if (app.currentVersion !== undefined) await converge(app, request, parts);
   updateApp(parts.store, app.name, { isStopped: false });
 }
 
-async function takeTurn(request: ChangeRequest, parts: DeployParts, holder: string) {
-  const report = createReport([request.output]);
-  const onWait = (other: string) => report.step(`Waiting for ${other} of this app to end`);
-  return await parts.queue.take(request.app, { holder, isReplaceable: false, signal: request.signal, onWait });
-}
+/** Of changes that make no release: a lock does not refuse them. */
+const takeChangeTurn = async ({ app, signal, output }: ChangeRequest, parts: DeployParts, holder: string): Promise<Turn> =>
+  await takeTurn({ app, holder, signal, isRelease: false, report: createReport([output]) }, parts);
 
 function scaled(app: App, changes: Readonly<Record<string, number>>, parts: DeployParts): Record<string, FormationEntry> {
   const limits = defaultLimits(parts.config);

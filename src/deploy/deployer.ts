@@ -7,8 +7,12 @@ import type { LogCollector } from '../runtime/logs/collector.ts';
 import { deleteApp } from '../store/apps.ts';
 import { findDeployments } from '../store/deployments.ts';
 import { deploymentLogPath } from './attempt.ts';
-import { liveRelease, redeploy, restart, scale, start, stop, type ChangeRequest } from './changes.ts';
-import { appOf, deploy, retireOptions, type DeployParts, type DeployRequest } from './deploy.ts';
+import { change, liveRelease, restart, scale, start, stop, type Applied, type ChangeRequest, type ReleaseChange } from './changes.ts';
+import { deploy, type DeployRequest } from './deploy.ts';
+import type { DeployParts } from './parts.ts';
+import { retireOptions } from './retire-options.ts';
+import { rollback, type RollbackRequest } from './rollback.ts';
+import { appOf, takeTurn } from './turn.ts';
 
 export interface OneOffRequest {
   readonly app: string;
@@ -19,8 +23,10 @@ export interface OneOffRequest {
 
 export interface Deployer {
   deploy(request: DeployRequest): Promise<Release>;
-  /** The live image with the config and settings of now: start beside, swap, retire. */
-  redeploy(request: ChangeRequest & { readonly reason: string }): Promise<Release>;
+  /** Config and settings: a release of the live code with them, stored only once it serves. */
+  change(request: ReleaseChange): Promise<Applied>;
+  /** A new release with the code, the config, or both, of an earlier one. */
+  rollback(request: RollbackRequest): Promise<Release>;
   restart(request: ChangeRequest): Promise<void>;
   scale(request: ChangeRequest & { readonly changes: Readonly<Record<string, number>> }): Promise<Formation>;
   stop(request: ChangeRequest): Promise<void>;
@@ -44,7 +50,8 @@ export interface DeployerParts extends DeployParts {
 export function createDeployer(parts: DeployerParts): Deployer {
   return {
     deploy: (request) => deploy(request, parts),
-    redeploy: (request) => redeploy(request, parts),
+    change: (request) => change(request, parts),
+    rollback: (request) => rollback(request, parts),
     restart: (request) => restart(request, parts),
     scale: (request) => scale(request, parts),
     stop: (request) => stop(request, parts),
@@ -61,13 +68,8 @@ export function createDeployer(parts: DeployerParts): Deployer {
 
 /** The rows go last: a destroy that was interrupted is finished by asking for it again. */
 async function destroy(request: ChangeRequest, parts: DeployerParts): Promise<void> {
-  const report = createReport([request.output]);
-  using _turn = await parts.queue.take(request.app, {
-    holder: 'a destroy',
-    isReplaceable: false,
-    signal: request.signal,
-    onWait: (holder) => report.step(`Waiting for ${holder} of this app to end`),
-  });
+  const { signal, output } = request;
+  using _turn = await takeTurn({ app: request.app, holder: 'a destroy', isRelease: true, signal, report: createReport([output]) }, parts);
   const app = appOf(request.app, parts.store);
   const serving = parts.live.servingOf(app.name);
   await parts.live.remove(app.name);

@@ -5,7 +5,7 @@ import type { App, Formation, FormationEntry, Limits, ProcessTypes } from '../do
  * The whole formation of an image's process types. Without a scaled quantity only `web` runs, at one instance;
  * an image without `web` runs each of its types at one.
  */
-export function formationOf(app: App, processTypes: ProcessTypes, limits: Limits): Formation {
+export function formationOf(app: Pick<App, 'formation'>, processTypes: ProcessTypes, limits: Limits): Formation {
   const types = Object.keys(processTypes);
   const hasWeb = types.includes('web');
   const entries = types.map((type): [string, FormationEntry] => {

@@ -10,6 +10,8 @@ import { routeTable, targetId } from './route-table.ts';
 export interface RetireOptions {
   /** How long requests in flight may go on. */
   readonly drainTimeoutMs: number;
+  /** How long WebSockets go on before they get a close frame; default: what this forge is set to. */
+  readonly webSocketGraceMs?: number;
   /** Time between SIGTERM and SIGKILL. */
   readonly stopTimeoutMs: number;
 }
@@ -21,9 +23,15 @@ export interface Live {
   swap(app: string, instances: readonly Instance[]): Promise<readonly Instance[]>;
   /** Forgets the app: its host is unknown from now on. */
   remove(app: string): Promise<void>;
-  /** Sets all apps at once, after a boot. Until then nothing else changes the routes: a table of some apps would take the others away. */
+  /**
+   * Sets all apps at once, after a boot. Until then nothing else changes the routes: a table of some apps would take the
+   * others away. Throws when the proxy does not take the table; called again, it sends what serves by then.
+   */
   restore(serving: ReadonlyMap<string, readonly Instance[]>): Promise<void>;
-  /** Lets requests in flight finish, then stops and removes. Never throws: what is left is the reconciler's. */
+  /**
+   * Lets the requests in flight of each finish, then stops and removes it; one that has none does not wait for the
+   * others. They must not serve any more. Never throws: what is left is the reconciler's.
+   */
   retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
   /** Containers that are being retired. */
   readonly retiring: ReadonlySet<string>;
@@ -43,6 +51,8 @@ export interface LiveParts {
 }
 
 const applyTimeoutMs = 10_000;
+/** While forge stops: a proxy that is there answers in milliseconds. */
+const lastApplyTimeoutMs = 1_000;
 /** What a change waits for the engine to tell what runs, after a boot. */
 const restoreTimeoutMs = 10_000;
 
@@ -57,11 +67,18 @@ export function createLive(parts: LiveParts): Live {
     // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
     version = Math.max(version + 1, Date.now());
     const table = routeTable({ ...parts, version, serving: [...serving].map(([app, instances]) => ({ app, instances })) });
-    await withTimeout(applyTimeoutMs, 'the proxy did not take the new routes', (signal) => parts.proxy.apply(table, signal));
+    const send = async (timeoutMs: number, parent?: AbortSignal): Promise<void> =>
+      await withTimeout(timeoutMs, 'the proxy did not take the new routes', (signal) => parts.proxy.apply(table, signal), parent);
+    try {
+      await send(applyTimeoutMs, parts.signal);
+    } catch (error) {
+      if (!parts.signal.aborted) throw error;
+      // Also while forge stops: a release that is not confirmed then has to be taken back.
+      await send(lastApplyTimeoutMs);
+    }
   };
 
   const untilRestored = async (): Promise<void> => {
-    // Also while forge stops: a release that is not confirmed then has to be taken back.
     if (isRestored) return;
     const reason = 'forge has not learned yet what runs: the Docker Engine has not answered since forge started';
     await withTimeout(restoreTimeoutMs, reason, async () => await restored.promise, parts.signal);
@@ -94,33 +111,37 @@ export function createLive(parts: LiveParts): Live {
       await change(without(serving, app), app);
     },
     restore: async (all) => {
-      serving = all;
-      await apply();
+      // Known from here on, whatever the proxy does: a change that cannot be routed says so itself.
+      if (!isRestored) serving = all;
       isRestored = true;
       restored.resolve();
+      await apply();
     },
-    retire: async (instances, options) => await drainAndRemove(instances, options, parts, retiring),
+    retire: async (instances, options) => {
+      for (const { containerId } of instances) retiring.add(containerId);
+      await Promise.all(instances.map(async (instance) => {
+        await drainAndRemove(instance, options, parts);
+        retiring.delete(instance.containerId);
+      }));
+    },
     retiring,
     untilRestored,
   };
 }
 
-async function drainAndRemove(instances: readonly Instance[], options: RetireOptions, parts: LiveParts, retiring: Set<string>): Promise<void> {
-  if (instances.length === 0) return;
-  const app = instances[0]?.app;
-  for (const { containerId } of instances) retiring.add(containerId);
+async function drainAndRemove(instance: Instance, { drainTimeoutMs, stopTimeoutMs, webSocketGraceMs }: RetireOptions, parts: LiveParts): Promise<void> {
+  const { app, name } = instance;
   try {
-    await parts.proxy.drained(instances.map(targetId), { timeoutMs: options.drainTimeoutMs, webSocketGraceMs: parts.webSocketGraceMs, signal: parts.signal });
+    await parts.proxy.drained([targetId(instance)], { timeoutMs: drainTimeoutMs, webSocketGraceMs: webSocketGraceMs ?? parts.webSocketGraceMs, signal: parts.signal });
   } catch (error) {
     // A proxy that does not answer has nothing in flight; a forge that stops leaves the rest to its next start.
-    parts.log.warn({ err: error, app }, 'requests in flight could not be waited for');
+    if (!parts.signal.aborted) parts.log.warn({ err: error, app, instance: name }, 'requests in flight could not be waited for');
   }
+  if (parts.signal.aborted) return;
   try {
-    if (!parts.signal.aborted) await parts.runtime.retire(instances, { stopTimeoutMs: options.stopTimeoutMs });
+    await parts.runtime.retire([instance], { stopTimeoutMs });
   } catch (error) {
-    parts.log.warn({ err: error, app }, 'old instances could not be removed; the reconciler tries again');
-  } finally {
-    for (const { containerId } of instances) retiring.delete(containerId);
+    parts.log.warn({ err: error, app, instance: name }, 'an old instance could not be removed; the reconciler tries again');
   }
 }
 

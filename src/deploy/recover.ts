@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { findApp } from '../store/apps.ts';
 import { findUnfinishedDeployments, findVersionLiveBefore, updateDeployment } from '../store/deployments.ts';
 import { setCurrentRelease } from '../store/releases.ts';
+import { takeBack as restoreState } from '../store/app-state.ts';
 import type { Store } from '../store/store.ts';
 
 export interface RecoverParts {
@@ -36,8 +37,10 @@ async function hasGoneLive(deployment: Deployment, { store, resolveRef }: Recove
   return (await resolveRef(deployment.app, `refs/heads/${deployment.origin.branch}`)) === deployment.origin.commit;
 }
 
-/** Makes the release before it current again, when the interrupted attempt had got as far as the swap. */
+/** Makes the app what it was, when the interrupted attempt had got as far as the swap. */
 function takeBack(deployment: Deployment, store: Store): void {
+  if (restoreState(store, deployment.id)) return;
+  // Recorded by a forge that kept no such record.
   const app = findApp(store, deployment.app);
   if (deployment.version === undefined || app?.currentVersion !== deployment.version) return;
   setCurrentRelease(store, deployment.app, findVersionLiveBefore(store, deployment.app, deployment.version));

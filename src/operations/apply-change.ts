@@ -1,29 +1,25 @@
-/** What happens after config or settings changed: new instances with them, started beside the old. */
-import type { App } from '../domain.ts';
+/** Puts a change of config or settings in force, and says what came of it. */
+import type { AppChange } from '../deploy/candidate.ts';
+import type { Applied } from '../deploy/changes.ts';
 import { isForgeError } from '../errors.ts';
-import { getApp } from '../store/apps.ts';
+import { findApp } from '../store/apps.ts';
 import type { Context } from './operation.ts';
 
-export interface Applied {
-  /** Release that carries the change, or why none does yet. */
-  readonly release: number | undefined;
-  readonly pending: 'no-release' | 'no-restart' | undefined;
+export interface ChangeWish {
+  readonly change: AppChange;
+  /** "Set DATABASE_URL" */
+  readonly reason: string;
+  /** Whether running instances are replaced now. */
+  readonly restart: boolean;
 }
 
-/**
- * Restarts the app on a new release with the config and settings of now, unless there is nothing to restart or it was
- * not wanted. When the new instances do not come up, the old ones go on and the change stays stored: the error says so.
- */
-export async function applyChange(name: string, change: { readonly reason: string; readonly restart: boolean }, context: Context): Promise<Applied> {
-  const { session, services, progress } = context;
-  const app: App = getApp(services.store, name);
-  if (app.currentVersion === undefined) return { release: undefined, pending: 'no-release' };
-  if (!change.restart) return { release: undefined, pending: 'no-restart' };
+/** Throws what kept the new instances from serving; everything is as before then. */
+export async function applyChange(app: string, wish: ChangeWish, { session, services, progress }: Context): Promise<Applied> {
   try {
-    const release = await services.deployer.redeploy({ app: name, actor: session.actor, reason: change.reason, output: progress, signal: session.signal });
-    return { release: release.version, pending: undefined };
+    return await services.deployer.change({ app, actor: session.actor, ...wish, output: progress, signal: session.signal });
   } catch (error) {
-    if (isForgeError(error)) session.stderr.write(` !     ${change.reason}: stored, but not live: v${app.currentVersion} goes on serving\n`);
+    const version = findApp(services.store, app)?.currentVersion;
+    if (isForgeError(error) && version !== undefined) session.stderr.write(` !     ${wish.reason}: not in force and not stored; v${version} goes on serving as it was\n`);
     throw error;
   }
 }

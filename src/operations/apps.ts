@@ -10,7 +10,7 @@ import { appField, newAppField } from './fields.ts';
 import { says } from './input-form.ts';
 import { defineOperation } from './operation.ts';
 import { describeSettings, stateOf } from './describe-app.ts';
-import { facts, table } from './table.ts';
+import { facts, oneLine, table } from './table.ts';
 
 const create = defineOperation({
   name: 'apps:create',
@@ -82,6 +82,7 @@ const info = defineOperation({
       release: release && { version: release.version, reason: release.reason, actor: release.actor, createdAt: release.createdAt, commit: release.commit, builder: release.image.builder, image: release.image.digest, port: release.port, formation: release.formation },
       formation: app.formation,
       settings: app.settings,
+      lock: app.lock,
     };
   },
   print: (app, { services, style }) => {
@@ -92,6 +93,7 @@ const info = defineOperation({
         ['app', app.name],
         ['url', app.url],
         ['state', app.state],
+        ['locked', app.lock && `by ${app.lock.actor}, ${relativeTime(app.lock.at, now)}: ${oneLine(app.lock.reason)}`],
         ['created', relativeTime(app.createdAt, now)],
         ['deploy branch', app.deployBranch ?? 'the first branch pushed'],
         ['release', release && `v${release.version}, ${relativeTime(release.createdAt, now)} by ${release.actor}: ${release.reason}`],

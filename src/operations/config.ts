@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey } from '../names.ts';
-import { getConfig, setConfig } from '../store/app-config.ts';
+import { getConfig } from '../store/app-config.ts';
 import { applyChange, printApplied } from './apply-change.ts';
 import { parseEnvFile } from './env-file.ts';
 import { appField, restartField } from './fields.ts';
@@ -14,16 +14,15 @@ import { facts, oneLine } from './table.ts';
 const maxImportBytes = 4 * 1024 * 1024;
 const keyField = z.string().overwrite(parseEnvKey);
 
-/** Stores what differs and restarts once; the same values again change nothing. */
+/** One release with all that differs; the same values again change nothing. */
 async function change(app: string, changes: Readonly<Record<string, string | null>>, restart: boolean, context: Context) {
   const { store } = context.services;
   const before = getConfig(store, app);
   const differing = Object.entries(changes).filter(([key, value]) => (before[key] ?? null) !== value);
   const keys = differing.map(([key]) => key).sort();
   if (keys.length === 0) return { app, changed: keys, applied: undefined };
-  setConfig(store, app, Object.fromEntries(differing));
   const verb = differing.every(([, value]) => value === null) ? 'Unset' : 'Set';
-  return { app, changed: keys, applied: await applyChange(app, { reason: `${verb} ${keys.join(', ')}`, restart }, context) };
+  return { app, changed: keys, applied: await applyChange(app, { change: { config: Object.fromEntries(differing) }, reason: `${verb} ${keys.join(', ')}`, restart }, context) };
 }
 
 function printChange(verb: string) {

@@ -6,6 +6,7 @@ import { configOperations } from './config.ts';
 import { deployOperations } from './deploy.ts';
 import { deploymentOperations } from './deployments.ts';
 import { keyOperations } from './keys.ts';
+import { lockOperations } from './lock.ts';
 import { logOperations } from './logs.ts';
 import { createHelp, machineOperations } from './machine.ts';
 import { nearestName } from './nearest-name.ts';
@@ -22,6 +23,7 @@ export const operations: readonly Operation[] = [
   ...deployOperations,
   ...runOperations,
   ...appOperations,
+  ...lockOperations,
   ...logOperations,
   ...configOperations,
   ...processOperations,

@@ -146,8 +146,8 @@ const limits = defineOperation({
     const { formation } = getApp(store, app);
     const entry = (Object.hasOwn(formation, type) ? formation[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context.services.config) };
     const changed = { ...entry, limits: { ...entry.limits, ...readLimits(wanted) } };
-    updateApp(store, app, { formation: { ...formation, [type]: changed } });
-    return { app, type, limits: changed.limits, applied: await applyChange(app, { reason: `Set limits of ${type}`, restart }, context) };
+    const change = { formation: { [type]: changed } };
+    return { app, type, limits: changed.limits, applied: await applyChange(app, { change, reason: `Set limits of ${type}`, restart }, context) };
   },
   print: ({ app, applied }) => `Limits set: ${printApplied(app, applied)}`,
 });
@@ -158,9 +158,9 @@ interface SettingsChange {
   readonly restart: boolean;
 }
 
-async function changeSettings(app: string, { settings, ...change }: SettingsChange, context: Context) {
-  const changed = updateApp(context.services.store, app, { settings });
-  return { app, settings: changed.settings, applied: await applyChange(app, change, context) };
+async function changeSettings(app: string, { settings, ...wish }: SettingsChange, context: Context) {
+  const applied = await applyChange(app, { change: { settings }, ...wish }, context);
+  return { app, settings: getApp(context.services.store, app).settings, applied };
 }
 
 /** Docker takes no less than 6 MiB. */

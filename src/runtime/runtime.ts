@@ -1,6 +1,7 @@
 /** The engine door: instances of releases, started, found, watched and retired in Docker. */
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
+import { findImage } from '../docker/images.ts';
 import type { Instance } from '../domain.ts';
 import type { Log } from '../log.ts';
 import { findInstances } from './find-instances.ts';
@@ -35,6 +36,8 @@ export interface Runtime {
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
   /** Tells from inside a container whether the firewall is in place. Never throws for a test that could not be made. */
   checkFirewall(signal: AbortSignal): Promise<FirewallCheck>;
+  /** Whether the engine has this image, without asking a registry. */
+  hasImage(reference: string): Promise<boolean>;
   /** Removes every container of the app, one-off ones included, and its network. */
   removeApp(app: string): Promise<void>;
 }
@@ -68,6 +71,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     removeAbandoned: () => removeAbandoned({ docker, dataId }),
     watch: (signal) => watch({ docker, dataId, log }, signal),
     checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
+    hasImage: async (reference) => (await findImage(docker, reference)) !== undefined,
     removeApp: async (app) => {
       await oneOffs.end(app);
       await removeApp(app, parts);

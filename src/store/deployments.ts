@@ -74,12 +74,14 @@ export function updateDeployment(store: Store, id: string, patch: DeploymentPatc
     }
     const now = store.now().toISOString();
     store.db.run(
-      'UPDATE deployments SET status = ?, failure = ?, version = ?, started_at = ?, ended_at = ? WHERE id = ?',
+      `UPDATE deployments SET status = ?, failure = ?, version = ?, started_at = ?, ended_at = ?,
+        undo = CASE WHEN ? THEN NULL ELSE undo END WHERE id = ?`,
       status,
       patch.failure ?? before.failure ?? null,
       patch.version ?? before.version ?? null,
       before.startedAt ?? patch.startedAt ?? (status !== 'queued' && !isFinished(status) ? now : null),
       isFinished(status) ? (patch.endedAt ?? now) : null,
+      Number(isFinished(status)),
       id,
     );
     return getDeployment(store, id);
@@ -116,6 +118,10 @@ export function findVersionLiveBefore(store: Store, app: string, version: number
   );
   return row && Number(row['version']);
 }
+
+/** Whether this release has ever served. */
+export const hasBeenLive = (store: Store, app: string, version: number): boolean =>
+  store.db.get("SELECT 1 FROM deployments WHERE app = ? AND version = ? AND status = 'succeeded' LIMIT 1", app, version) !== undefined;
 
 function getDeployment(store: Store, id: string): Deployment {
   const deployment = findDeployment(store, id);

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createBuilders } from '../build/create-builders.ts';
 import type { Config } from '../config.ts';
 import { createAttempts } from '../deploy/attempt.ts';
-import type { DeployParts } from '../deploy/deploy.ts';
+import type { DeployParts } from '../deploy/parts.ts';
 import { createDeployer, type Deployer } from '../deploy/deployer.ts';
 import { createLive } from '../deploy/live.ts';
 import { createQueue } from '../deploy/queue.ts';
@@ -13,6 +13,7 @@ import { createReconciler, type Reconciler } from '../deploy/reconciler.ts';
 import { createSlots } from '../deploy/slots.ts';
 import { connectDocker } from '../docker/connect.ts';
 import { createRepositories, type Repositories } from '../git/repositories.ts';
+import { createFaults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import { connectProxy, type ProxyClient } from '../proxy/client.ts';
 import { socketName } from '../proxy/protocol.ts';
@@ -81,6 +82,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     queue: createQueue(),
     builds: createSlots(config.buildConcurrency),
     attempts,
+    faults: createFaults(config.faultAt),
     log,
     diskDirectories: [config.data, '/var/lib/docker'],
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),

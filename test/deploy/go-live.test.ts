@@ -1,11 +1,15 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createAttempts, type Attempt } from '../../src/deploy/attempt.ts';
-import { goLive, type DeployParts } from '../../src/deploy/deploy.ts';
+import { goLive } from '../../src/deploy/go-live.ts';
 import { createLive } from '../../src/deploy/live.ts';
+import type { DeployParts } from '../../src/deploy/parts.ts';
 import type { Instance, Release, RouteTable } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
+import { createFaults } from '../../src/faults.ts';
 import { operator } from '../../src/operations/actors.ts';
+import { getConfig, setConfig } from '../../src/store/app-config.ts';
+import { readAppState } from '../../src/store/app-state.ts';
 import { createApp, getApp, updateApp } from '../../src/store/apps.ts';
 import { findDeployments } from '../../src/store/deployments.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
@@ -40,8 +44,11 @@ async function openStage() {
   const attempts = createAttempts({ store, data: temporaryDirectory(), log: silentLog });
   const output = new Writable({ write: (_chunk, _encoding, written) => written() });
   const attempt = attempts.open({ app: 'hello', actor: operator, origin: { kind: 'folder' }, reason: 'Deploy', output, signal: new AbortController().signal });
-  const parts = { store, live, runtime, log: silentLog, config: { drainTimeout: 1, stopTimeout: 1 }, urlOf: () => 'http://hello.localhost' } as unknown as DeployParts;
-  const swap = async (confirm: () => Promise<void>): Promise<void> => await goLive({ release, instances: [instance(2)], isStopped: false, attempt, parts, confirm });
+  const parts = { store, live, runtime, faults: createFaults(''), log: silentLog, config: { drainTimeout: 1, stopTimeout: 1 }, urlOf: () => 'http://hello.localhost' } as unknown as DeployParts;
+  const swap = async (confirm: () => Promise<void>): Promise<void> => {
+    const state = { ...readAppState(store, 'hello'), version: release.version, isStopped: false, config: { COLOR: 'green' } };
+    await goLive({ release, state, started: { instances: [instance(2)], stopped: [] }, attempt, parts, confirm });
+  };
   done.length = 0;
   return { store, live, done, stopping, attempts, attempt: attempt as Attempt, swap };
 }
@@ -56,6 +63,7 @@ describe('going live', () => {
     updateApp(store, 'hello', { isStopped: true });
     await swap(async () => undefined);
     expect(getApp(store, 'hello')).toMatchObject({ currentVersion: 2, isStopped: false });
+    expect(getConfig(store, 'hello')).toEqual({ COLOR: 'green' });
     expect(live.servingOf('hello')).toEqual([instance(2)]);
     expect(findDeployments(store)[0]?.status).toBe('succeeded');
     await expect.poll(() => done).toEqual(['route 10.0.0.2', expect.stringContaining('drain hello/web.1@v1'), 'remove container-v1']);
@@ -64,8 +72,10 @@ describe('going live', () => {
   it('that is not confirmed swaps back, and lets requests on the new instances finish before these go', async () => {
     const { store, live, done, swap } = await openStage();
     updateApp(store, 'hello', { isStopped: true });
+    setConfig(store, 'hello', { COLOR: 'red', SIZE: '1' });
     await expect(swap(refuse)).rejects.toThrow('git did not move the ref');
     expect(getApp(store, 'hello')).toMatchObject({ currentVersion: 1, isStopped: true });
+    expect(getConfig(store, 'hello')).toEqual({ COLOR: 'red', SIZE: '1' });
     expect(live.servingOf('hello')).toEqual([instance(1)]);
     expect(done).toEqual(['route 10.0.0.2', 'route 10.0.0.1', expect.stringContaining('drain hello/web.1@v2'), 'remove container-v2']);
   });

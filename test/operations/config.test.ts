@@ -47,7 +47,7 @@ describe('config', () => {
     expect(await stage.ok('config:set', 'hello', 'C=3')).toBe('-----> Set C\nSet C: hello runs v2 with it\n');
     expect({ ...findRelease(stage.store, 'hello', 2)?.config }).toEqual({ A: '1', B: 'two words', C: '3' });
     expect(await stage.ok('config:unset', 'hello', 'A', 'GONE')).toContain('Unset A: hello runs v3');
-    expect(stage.asked).toEqual(['redeploy hello', 'redeploy hello']);
+    expect(stage.asked).toEqual(['change hello', 'change hello']);
   });
 
   test('the same values again change nothing and restart nothing', async () => {

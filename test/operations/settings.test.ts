@@ -18,7 +18,7 @@ describe('settings', () => {
     await stage.ok('ports:set', 'hello', '3000');
     await stage.ok('checks:set', 'hello', '--path', '/healthz', '--timeout', '120', '--drain-timeout=5');
     await stage.ok('limits:set', 'hello', 'web', '--memory', '1G', '--pids', '100', '--no-restart');
-    expect(stage.asked).toEqual(['redeploy hello', 'redeploy hello']);
+    expect(stage.asked).toEqual(['change hello', 'change hello']);
     expect(getApp(stage.store, 'hello')).toMatchObject({
       settings: { builder: 'dockerfile', buildArgs: ['TOKEN', 'REV'], port: 3000, checks: { web: [{ probe: { kind: 'http', path: '/healthz' }, waitMs: 120_000 }] }, drainTimeoutMs: 5000 },
       formation: { web: { quantity: 1, limits: { memoryBytes: 1024 ** 3, cpuShares: 1024, pids: 100 } } },
@@ -41,16 +41,16 @@ describe('settings', () => {
     expect((await stage.run([name, 'hello', ...words])).status).toBe(2);
   });
 
-  test('a change that does not come up is stored, said so, and ends with the failure', async () => {
+  test('a change that does not come up is not stored, said so, and ends with the failure', async () => {
     const stage = openStage();
     await stage.ok('apps:create', 'hello');
     release(stage.store, 'hello');
     stage.failure = new ForgeError('failed', 'web.1 exited with status 1', { details: ['Error: no DATABASE_URL'] });
     const { status, stderr } = await stage.run(['ports:set', 'hello', '3000']);
     expect(status).toBe(1);
-    expect(stderr).toContain('stored, but not live: v1 goes on serving');
+    expect(stderr).toContain('not in force and not stored; v1 goes on serving');
     expect(stderr).toContain('Error: no DATABASE_URL');
-    expect(getApp(stage.store, 'hello').settings.port).toBe(3000);
+    expect(getApp(stage.store, 'hello').settings.port).toBeUndefined();
     expect(findAudit(stage.store)[0]).toMatchObject({ action: 'ports:set', details: { port: '3000', outcome: 'failed' } });
   });
 });

@@ -1,6 +1,7 @@
 /** A forge without doors and engine: the real store and operations, and a deployer that only keeps the books. */
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
+import { candidateState } from '../../src/deploy/candidate.ts';
 import type { ChangeRequest } from '../../src/deploy/changes.ts';
 import type { Deployer, OneOffRequest } from '../../src/deploy/deployer.ts';
 import type { Actor, Instance, Release, Session, Terminal } from '../../src/domain.ts';
@@ -10,6 +11,7 @@ import { runOperation } from '../../src/operations/run-operation.ts';
 import type { Services } from '../../src/operations/services.ts';
 import type { LogLine, ReadLogsOptions } from '../../src/runtime/logs/read-logs.ts';
 import { getConfig } from '../../src/store/app-config.ts';
+import { writeAppState } from '../../src/store/app-state.ts';
 import { deleteApp, getApp, updateApp } from '../../src/store/apps.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -27,7 +29,7 @@ export interface Stage {
   readonly logLines: LogLine[];
   readonly logQueries: ReadLogsOptions[];
   instances: readonly Instance[];
-  /** The next redeploy fails with this. */
+  /** The next change fails with this. */
   failure: ForgeError | undefined;
   /** A command line as the operator, unless somebody else asks. */
   run(argv: readonly string[], options?: RunOptions): Promise<Result>;
@@ -134,11 +136,19 @@ function bookkeeper(books: Books): Deployer {
       if (request.openSource) for await (const chunk of await request.openSource(request.signal)) books.asked.push(`source ${String(chunk)}`);
       return release(books.store, request.app, request.reason);
     },
-    redeploy: async (request) => {
-      note('redeploy', request);
+    change: async (request) => {
       if (books.failure) throw books.failure;
+      const { app, store } = { app: getApp(books.store, request.app), store: books.store };
+      writeAppState(store, app.name, candidateState(app, request.change, store));
+      if (app.currentVersion === undefined) return { release: undefined, pending: 'no-release' };
+      if (!request.restart) return { release: undefined, pending: 'no-restart' };
+      note('change', request);
       request.output.write(`-----> ${request.reason}\n`);
-      return release(books.store, request.app, request.reason);
+      return { release: release(store, app.name, request.reason).version, pending: undefined };
+    },
+    rollback: async (request) => {
+      note(`rollback ${request.part} v${request.version ?? '?'}`, request);
+      return release(books.store, request.app, 'Rollback');
     },
     restart: async (request) => note('restart', request),
     scale: async (request) => {

@@ -1,0 +1,54 @@
+/** What a release would be made of, before anything of it is in force. Pure but for reading the app. */
+import type { AppFile } from '../app-file.ts';
+import { defaultLimits, type Config } from '../config.ts';
+import type { App, AppSettings, Formation, Image, Release } from '../domain.ts';
+import { portOf } from '../runtime/ports.ts';
+import { readAppState, type AppState } from '../store/app-state.ts';
+import type { ReleaseDraft } from '../store/releases.ts';
+import type { Store } from '../store/store.ts';
+import { formationOf } from './formation.ts';
+
+/** What a person asks to be different. It is stored when the release that carries it is live, not before. */
+export interface AppChange {
+  /** `null` removes the variable. */
+  readonly config?: Readonly<Record<string, string | null>>;
+  readonly settings?: Partial<AppSettings>;
+  /** Replaces the entries it names. */
+  readonly formation?: Formation;
+}
+
+/** What a rollback of the code brings back. */
+export interface Code {
+  readonly image: Image;
+  readonly appFile: AppFile;
+  readonly commit: string | undefined;
+}
+
+export const codeOf = ({ image, appFile, commit }: Release): Code => ({ image, appFile, commit });
+
+/** The app with the change, as it would be. */
+export function candidateState(app: App, change: AppChange, store: Store): AppState {
+  const before = readAppState(store, app.name);
+  const config = Object.entries({ ...before.config, ...change.config }).filter((entry): entry is [string, string] => entry[1] !== null);
+  return {
+    ...before,
+    // No prototype: a variable may be named __proto__.
+    config: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(config)),
+    settings: { ...before.settings, ...change.settings },
+    formation: { ...before.formation, ...change.formation },
+  };
+}
+
+/** A release of this code in this state, before it has its number. Throws `invalid` when the port is ambiguous. */
+export function releaseDraft(app: string, code: Code, state: AppState, made: { readonly by: string; readonly reason: string; readonly config: Config }): ReleaseDraft {
+  return {
+    app,
+    ...code,
+    config: state.config,
+    settings: state.settings,
+    port: portOf(state.settings, code.image),
+    formation: formationOf(state, code.image.processTypes, defaultLimits(made.config)),
+    reason: made.reason,
+    actor: made.by,
+  };
+}

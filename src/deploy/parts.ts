@@ -1,0 +1,27 @@
+/** What the stories of deploy/ need to work; main wires it. */
+import type { Builders } from '../build/build-request.ts';
+import type { Config } from '../config.ts';
+import type { Faults } from '../faults.ts';
+import type { Log } from '../log.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Store } from '../store/store.ts';
+import type { Attempts } from './attempt.ts';
+import type { Live } from './live.ts';
+import type { Queue } from './queue.ts';
+import type { Slots } from './slots.ts';
+
+export interface DeployParts {
+  readonly store: Store;
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly builders: Builders;
+  readonly queue: Queue;
+  readonly builds: Slots;
+  readonly live: Live;
+  readonly attempts: Attempts;
+  /** Directories whose disks must have room before a build. */
+  readonly diskDirectories: readonly string[];
+  readonly faults: Faults;
+  readonly log: Log;
+  urlOf(app: string): string;
+}

@@ -1,0 +1,50 @@
+/** Undo: a new release with the code and config of an earlier one. Nothing is built and nothing is pulled. */
+import type { AppSettings, Release } from '../domain.ts';
+import { ForgeError } from '../errors.ts';
+import { readAppState, type AppState } from '../store/app-state.ts';
+import { findVersionLiveBefore, hasBeenLive } from '../store/deployments.ts';
+import { findRelease } from '../store/releases.ts';
+import { codeOf, type Code } from './candidate.ts';
+import { liveRelease, makeRelease, type ChangeRequest } from './changes.ts';
+import type { DeployParts } from './parts.ts';
+import { appOf } from './turn.ts';
+
+export interface RollbackRequest extends ChangeRequest {
+  /** Default: the release that served before the one that serves now. */
+  readonly version: number | undefined;
+  readonly part: 'code and config' | 'code' | 'config';
+}
+
+/** Throws `not-found` for a release that there never was, `conflict` for one that never served or whose image is gone. */
+export async function rollback(request: RollbackRequest, parts: DeployParts): Promise<Release> {
+  const { part } = request;
+  const target = await findTarget(request, parts);
+  const what = part === 'code and config' ? '' : `, ${part} only`;
+  return await makeRelease({ ...request, reason: `Rollback to v${target.version}${what}` }, parts, (app) => {
+    const now = readAppState(parts.store, app.name);
+    const code: Code = codeOf(part === 'config' ? liveRelease(app, parts) : target);
+    return { code, state: part === 'code' ? now : stateOf(target, now) };
+  });
+}
+
+async function findTarget({ app: name, version, part }: RollbackRequest, parts: DeployParts): Promise<Release> {
+  const { store, runtime } = parts;
+  const live = liveRelease(appOf(name, store), parts);
+  const wanted = version ?? findVersionLiveBefore(store, name, live.version);
+  if (wanted === undefined) throw new ForgeError('conflict', `${name} has no release before v${live.version} to go back to`, { hint: `forge releases:list ${name} lists them` });
+  const target = findRelease(store, name, wanted);
+  if (!target) throw new ForgeError('not-found', `${name} has no release v${wanted}`, { hint: `forge releases:list ${name} lists them` });
+  if (wanted === live.version) throw new ForgeError('conflict', `v${wanted} is the release that serves now`, { hint: `forge releases:list ${name} lists the others` });
+  if (!hasBeenLive(store, name, wanted)) throw new ForgeError('conflict', `v${wanted} of ${name} never served: its deployment did not succeed`, { hint: 'choose one that did' });
+  if (part !== 'config' && !(await runtime.hasImage(target.image.reference))) {
+    throw new ForgeError('conflict', `the image of v${wanted} is not on this machine any more`, { hint: `only the last releases keep theirs; push its commit${target.commit === undefined ? '' : ` ${target.commit.slice(0, 7)}`} again instead` });
+  }
+  return target;
+}
+
+/** How the app ran then. How it is built, its volumes and how many instances there are stay as they are now. */
+function stateOf({ config, settings }: Release, now: AppState): AppState {
+  const { builder, buildArgs, mounts } = now.settings;
+  const restored: AppSettings = { ...settings, builder, buildArgs, mounts };
+  return { ...now, config, settings: restored };
+}

@@ -1,0 +1,54 @@
+/** What an app is, as one value: which release serves, and the config, settings and formation that go with it. Changes as a whole. */
+import type { AppSettings, Formation } from '../domain.ts';
+import { getConfig, setConfig } from './app-config.ts';
+import { getApp, readSettings, updateApp } from './apps.ts';
+import { setCurrentRelease } from './releases.ts';
+import type { Store } from './store.ts';
+
+export interface AppState {
+  readonly version: number | undefined;
+  readonly isStopped: boolean;
+  readonly settings: AppSettings;
+  readonly formation: Formation;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Throws `not-found`. */
+export function readAppState(store: Store, name: string): AppState {
+  const { currentVersion, isStopped, settings, formation } = getApp(store, name);
+  return { version: currentVersion, isStopped, settings, formation, config: getConfig(store, name) };
+}
+
+/** All of it or, after a crash, nothing. What it was before is kept with the deployment until that has ended. */
+export function makeCurrent(store: Store, change: { readonly app: string; readonly deploymentId: string; readonly state: AppState }): void {
+  const { app, deploymentId, state } = change;
+  store.db.transaction(() => {
+    const undo = store.cipher.encrypt(JSON.stringify({ ...readAppState(store, app), app }), placeOf(deploymentId));
+    store.db.run('UPDATE deployments SET undo = ? WHERE id = ?', undo, deploymentId);
+    writeAppState(store, app, state);
+  });
+}
+
+/** Makes the app what it was before the deployment became current. False: it never did. */
+export function takeBack(store: Store, deploymentId: string): boolean {
+  return store.db.transaction(() => {
+    const undo = store.db.get('SELECT undo FROM deployments WHERE id = ?', deploymentId)?.['undo'];
+    if (undo === null || undo === undefined) return false;
+    const { app, ...before } = JSON.parse(store.cipher.decrypt(undo as Buffer, placeOf(deploymentId))) as AppState & { readonly app: string };
+    writeAppState(store, app, { ...before, version: before.version, settings: readSettings(JSON.stringify(before.settings)) });
+    store.db.run('UPDATE deployments SET undo = NULL WHERE id = ?', deploymentId);
+    return true;
+  });
+}
+
+/** Stores the state without a deployment: for changes that nothing has to start for. */
+export function writeAppState(store: Store, app: string, { version, isStopped, settings, formation, config }: AppState): void {
+  store.db.transaction(() => {
+    const gone = Object.keys(getConfig(store, app)).filter((key) => !Object.hasOwn(config, key));
+    setConfig(store, app, Object.fromEntries([...gone.map((key) => [key, null] as const), ...Object.entries(config)]));
+    setCurrentRelease(store, app, version);
+    updateApp(store, app, { settings, formation, isStopped });
+  });
+}
+
+const placeOf = (deploymentId: string): readonly string[] => ['undo', deploymentId];
