@@ -17,7 +17,7 @@ const actor = (permission: Permission, apps: Actor['apps']): Actor => ({ name: '
 function wordsFor(operation: Operation, target: { readonly app: string; readonly deployment: string }): readonly string[] {
   const sample: Readonly<Record<string, readonly string[]>> = {
     ...{ app: [target.app], deployment: [target.deployment], key: ['KEY'], keys: ['KEY'], values: ['KEY=1'], quantities: ['web=1'], command: ['true'] },
-    ...{ builder: ['static'], branch: ['main'], port: ['3000'], type: ['web'], name: ['a name'] },
+    ...{ builder: ['static'], branch: ['main'], port: ['3000'], type: ['web'], name: ['a name'], from: ['v1'] },
   };
   const words = inputForm(operation).positionals.filter(({ isRequired }) => isRequired).flatMap(({ key }) => {
     const filled = sample[key];
