@@ -1,5 +1,5 @@
 /** The one door to better-sqlite3: opens a database the way forge needs it and keeps prepared statements. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { ForgeError } from '../errors.ts';
 
@@ -18,6 +18,10 @@ export interface Database {
   script(sql: string): void;
   /** All or nothing; takes the write lock at once. A transaction inside another one is a savepoint of it. */
   transaction<T>(task: () => T): T;
+  /** Writes a copy of this moment to a new file (0600), on the disk when it returns; nothing else runs meanwhile. */
+  copyTo(path: string): void;
+  /** As `copyTo`, page by page beside everything that goes on, and not synced. What is written meanwhile is in the copy. */
+  copyMeanwhile(path: string): Promise<void>;
   close(): void;
 }
 
@@ -47,6 +51,9 @@ export const isDuplicate = (error: unknown): boolean =>
 /** Whether the error is SQLite refusing a row that names something that is not there. */
 export const isDangling = (error: unknown): boolean => error instanceof Sqlite.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY';
 
+/** Whether the error is SQLite having found the disk full. */
+export const isDiskFull = (error: unknown): boolean => error instanceof Sqlite.SqliteError && (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_WRITE');
+
 function wrap(sqlite: Sqlite.Database): Database {
   const statements = new Map<string, Sqlite.Statement>();
   const prepare = (sql: string): Sqlite.Statement => {
@@ -60,8 +67,24 @@ function wrap(sqlite: Sqlite.Database): Database {
     run: (sql, ...values) => prepare(sql).run(...values).changes,
     script: (sql) => void sqlite.exec(sql),
     transaction: (task) => sqlite.transaction(task).immediate(),
+    copyTo: (path) => copyTo(sqlite, path),
+    copyMeanwhile: async (path) => {
+      closeSync(openSync(path, 'wx', 0o600));
+      await sqlite.backup(path);
+    },
     close: () => void sqlite.close(),
   };
+}
+
+function copyTo(sqlite: Sqlite.Database, path: string): void {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    // SQLite writes into a file that is there as long as it is empty.
+    sqlite.prepare('VACUUM INTO ?').run(path);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function translate(path: string, error: unknown): unknown {

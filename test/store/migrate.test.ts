@@ -19,19 +19,19 @@ describe('migrations', () => {
 
   test.each(all.map((_, index) => index))('lead from schema %i to the newest', (count) => {
     const fresh = open();
-    migrate(fresh, all);
+    migrate(fresh, { migrations: all });
     const earlier = open();
-    migrate(earlier, all.slice(0, count));
-    migrate(earlier, all);
+    migrate(earlier, { migrations: all.slice(0, count) });
+    migrate(earlier, { migrations: all });
     expect(schemaOf(earlier)).toEqual(schemaOf(fresh));
     expect(earlier.all('SELECT number, name FROM migrations ORDER BY number')).toEqual(all.map(({ number, name }) => ({ number, name })));
   });
 
   test('run once', () => {
     const db = open();
-    migrate(db, all);
+    migrate(db, { migrations: all });
     const before = db.all('SELECT * FROM migrations');
-    migrate(db, all);
+    migrate(db, { migrations: all });
     expect(db.all('SELECT * FROM migrations')).toEqual(before);
   });
 
@@ -39,7 +39,7 @@ describe('migrations', () => {
     const db = open();
     const broken = { number: 2, name: 'broken', sql: 'CREATE TABLE b (x); CREATE TABLE a (x);' };
     const fine = { number: 1, name: 'fine', sql: 'CREATE TABLE a (x);' };
-    expect(() => migrate(db, [fine, broken])).toThrow(/already exists/);
+    expect(() => migrate(db, { migrations: [fine, broken] })).toThrow(/already exists/);
     expect(db.all('SELECT name FROM migrations')).toEqual([{ name: 'fine' }]);
     expect(db.get("SELECT 1 FROM sqlite_schema WHERE name = 'b'")).toBeUndefined();
   });
