@@ -13,6 +13,8 @@ export type Probe =
       readonly status: number | undefined;
       /** Text that the body must contain. */
       readonly content: string | undefined;
+      /** Sent with the request; a `host` among them replaces the app's own. */
+      readonly headers: Readonly<Record<string, string>> | undefined;
     }
   | { readonly kind: 'tcp' }
   /** Words of a command in the instance; status 0 means yes. */
@@ -39,6 +41,10 @@ export interface Check {
 /** By process type; a type without checks has the default of its kind. */
 export type Checks = Readonly<Record<string, readonly Check[]>>;
 
+/** Whether a run begins beside the one before, not at all, or in its place. */
+export const concurrencyPolicies = ['allow', 'forbid', 'replace'] as const;
+export type ConcurrencyPolicy = (typeof concurrencyPolicies)[number];
+
 /** A command that the app's own image runs on a schedule. */
 export interface CronEntry {
   /** `[a-z0-9-]`, unique in the app; from the file, else `cron-1`… */
@@ -50,7 +56,9 @@ export interface CronEntry {
   /** IANA name. */
   readonly timeZone: string;
   /** What happens when the one before still runs. */
-  readonly concurrencyPolicy: 'allow' | 'forbid' | 'replace';
+  readonly concurrencyPolicy: ConcurrencyPolicy;
+  /** Written down, but not run by its schedule. */
+  readonly isSuspended: boolean;
 }
 
 /** A variable that app.json asks for. */

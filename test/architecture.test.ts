@@ -14,7 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   hook: ['control'],
   relay: ['control'],
   proxy: [],
-  build: ['docker'],
+  build: ['docker', 'cron'],
   runtime: ['docker'],
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
   operations: ['deploy', 'runtime', 'store', 'git'],
@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   api: ['operations', 'git', 'control'],
   cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
   control: [],
+  cron: [],
   // With main.ts, the only place that knows every folder.
   wire: ['docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api'],
 };
@@ -34,6 +35,7 @@ const doors: Record<string, RegExp> = {
   undici: /^proxy\//,
   execa: /^run-process\.ts$/,
   pino: /^log\.ts$/,
+  croner: /^cron\/schedule\.ts$/,
 };
 
 interface SourceFile {

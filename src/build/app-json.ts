@@ -1,7 +1,8 @@
 /** app.json as Heroku and Dokku define it, with forge's `formation.<type>.{memory,cpu,port}` and `visibility`; comments are allowed. Parses and checks, applies nothing. */
 import { parse, type ParseError, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
-import { parseSize } from '../config.ts';
+import { concurrencyPolicies } from '../app-file.ts';
+import { minMemoryBytes, parseSize } from '../config.ts';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey, parseProcessType } from '../names.ts';
 
@@ -18,7 +19,7 @@ const processType = name(parseProcessType, 'a process type of 1 to 30 a-z, 0-9 a
 const envKey = name(parseEnvKey, 'letters, digits and _, not beginning with a digit');
 const size = z
   .union([z.string(), z.number()])
-  .refine((value) => (parseSize(String(value)) ?? 0) > 0, 'expected a size such as "512M"')
+  .refine((value) => (parseSize(String(value)) ?? 0) >= minMemoryBytes, 'expected a size such as "512M", of at least 6M')
   .transform((value) => parseSize(String(value)) ?? 0);
 const port = z.int().min(1).max(65_535);
 const command = z.string().min(1);
@@ -54,6 +55,19 @@ const healthcheck = z.strictObject({
   attempts: z.int().min(1).optional(),
 });
 
+const cronEntry = z.strictObject({
+  command,
+  schedule: z.string().min(1),
+  /** Also part of log lines: `app[cron.<name>]`. */
+  name: name(parseProcessType, 'a name of 1 to 30 a-z, 0-9 and -').optional(),
+  time_zone: z.string().optional(),
+  timezone: z.string().optional(),
+  concurrency_policy: z.enum(concurrencyPolicies).default('allow'),
+  suspend: z.boolean().optional(),
+  /** Dokku's word for `suspend`. */
+  maintenance: z.boolean().optional(),
+});
+
 const schema = z.strictObject({
   env: z.record(envKey, variable).default({}),
   formation: z.record(processType, formationEntry).default({}),
@@ -64,7 +78,7 @@ const schema = z.strictObject({
       dokku: z.strictObject({ predeploy: command.optional(), postdeploy: command.optional() }).optional(),
     })
     .default({}),
-  cron: z.array(z.strictObject({ command, schedule: z.string().min(1) })).default([]),
+  cron: z.array(cronEntry).default([]),
   visibility: z.enum(['public', 'internal']).optional(),
   // What describes the app to a marketplace: known, and of no consequence here.
   name: z.string().optional(),

@@ -12,9 +12,13 @@ const shellWords = new Set([
  * expand runs through `/bin/sh -c`, replaced by the command where the line is a single one, so that signals reach it.
  */
 export function commandWords(line: string): readonly string[] {
+  return shellFreeWords(line) ?? ['/bin/sh', '-c', isSingleCommand(line) ? `exec ${line}` : line];
+}
+
+/** The line's words, if a program can be started with them; `undefined` when it takes a shell to read the line. */
+export function shellFreeWords(line: string): readonly string[] | undefined {
   const words = plainWords(line);
-  if (words?.[0] !== undefined && !shellWords.has(words[0]) && !words[0].includes('=')) return words;
-  return ['/bin/sh', '-c', isSingleCommand(line) ? `exec ${line}` : line];
+  return words?.[0] !== undefined && !shellWords.has(words[0]) && !words[0].includes('=') ? words : undefined;
 }
 
 /**
