@@ -62,6 +62,7 @@ export const settings = {
   drainTimeout: seconds(30, 'How long requests in flight may take to finish on a retiring instance.', '60'),
   webSocketGrace: seconds(5, 'How long WebSockets live on after a swap before they get a close frame.', '30'),
   stopTimeout: seconds(10, 'Time between SIGTERM and SIGKILL.', '30'),
+  taskTimeout: seconds(3600, 'Time limit of one task of a deploy: predeploy, release, postdeploy.', '600'),
   proxyWorkers: number(0, 'Workers of the proxy; 0 means one per core above one.', '2'),
   proxyHeaderTimeout: seconds(15, 'How long a client may take to send a request head.', '30'),
   proxyIdleTimeout: seconds(75, 'How long an idle keep-alive connection stays open.', '120'),
@@ -115,6 +116,9 @@ export const environmentName = (key: string): string => `FORGE_${kebab(key).repl
 
 /** `minFreeBytes` → `min-free-bytes` */
 export const kebab = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The Docker Engine gives an instance no less. */
+export const minMemoryBytes = 6 * mib;
 
 /** Limits of an instance whose app sets none of its own. */
 export const defaultLimits = ({ memory, cpuShares, pids }: Pick<Config, 'memory' | 'cpuShares' | 'pids'>): Limits => ({ memoryBytes: memory, cpuShares, pids });

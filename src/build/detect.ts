@@ -1,8 +1,8 @@
 /** Which builder takes a source, and why: an ordered table, the first match wins. Pure. */
-import { emptyAppFile } from '../app-file.ts';
 import type { AppSettings, BuilderName, Plan, Source } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
-import { parseAppJson } from './app-json.ts';
+import { appFileOf } from './app-file-of.ts';
+import { type AppJson, parseAppJson } from './app-json.ts';
 import { parseProcfile } from './procfile.ts';
 import { parseProjectToml } from './project-toml.ts';
 import { readAppFile } from './read-app-file.ts';
@@ -53,15 +53,12 @@ const rows: readonly Row[] = [
 export function detect(source: Source, settings: AppSettings): Plan {
   const { warnings, appJson } = parseAppJson(readAppFile(source, 'app.json') ?? '');
   const { processes: procfile, release } = parseProcfile(readAppFile(source, 'Procfile') ?? '');
-  const unheeded = [
-    ...notApplied.filter((key) => Object.keys(appJson[key] ?? {}).length > 0).map((key) => `app.json: ${key}`),
-    ...(release === undefined ? [] : ['Procfile: the release command']),
-  ].map((what) => `${what} is checked, but this version of forge does not act on it`);
+  const appFile = appFileOf(appJson, release);
   for (const row of rows) {
     const reason = row.matches(source, settings);
     if (reason === undefined) continue;
     checkPossible(row.name, reason, source);
-    return { builder: row.name, reason, procfile, warnings: [...warnings, ...unheeded], appFile: emptyAppFile };
+    return { builder: row.name, reason, procfile, warnings: [...warnings, ...unheeded(appJson)], appFile };
   }
   if (settings.builder === 'image') {
     throw new ForgeError('invalid', 'this app is set to run a prebuilt image, and files were pushed', {
@@ -75,7 +72,15 @@ export function detect(source: Source, settings: AppSettings): Plan {
 }
 
 /** Parts of app.json that are checked only. */
-const notApplied = ['env', 'formation', 'healthchecks', 'scripts', 'cron', 'visibility'] as const;
+const notApplied = ['healthchecks', 'cron', 'visibility'] as const;
+
+function unheeded(appJson: AppJson): string[] {
+  const ports = Object.entries(appJson.formation).filter(([type, { port }]) => type !== 'web' && port !== undefined);
+  return [
+    ...notApplied.filter((key) => Object.keys(appJson[key] ?? {}).length > 0).map((key) => `app.json: ${key} is checked, but this version of forge does not act on it`),
+    ...ports.map(([type]) => `app.json: formation.${type}.port is left out: only web is given requests`),
+  ];
+}
 
 /** An explicit choice is taken at its word, so say at once what it lacks. */
 function checkPossible(builder: BuilderName, reason: string, source: Source): void {

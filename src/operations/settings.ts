@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defaultLimits, parseSize } from '../config.ts';
+import { defaultLimits, minMemoryBytes, parseSize } from '../config.ts';
 import type { Check } from '../app-file.ts';
 import type { AppSettings, Limits } from '../domain.ts';
 import { builderNames } from '../domain.ts';
@@ -120,7 +120,7 @@ const checks = defineOperation({
 });
 
 function webCheck(before: Check | undefined, { path, tcp, waitMs }: { readonly path: string | undefined; readonly tcp: boolean; readonly waitMs: number }): Check {
-  const probe: Check['probe'] = tcp ? { kind: 'tcp' } : path === undefined ? (before?.probe ?? { kind: 'tcp' }) : { kind: 'http', path, status: undefined, content: undefined };
+  const probe: Check['probe'] = tcp ? { kind: 'tcp' } : path === undefined ? (before?.probe ?? { kind: 'tcp' }) : { kind: 'http', path, status: undefined, content: undefined, headers: undefined };
   return { kind: 'startup', name: undefined, port: undefined, initialDelayMs: 0, timeoutMs: 5_000, attempts: 1, waitMs, probe };
 }
 
@@ -162,9 +162,6 @@ async function changeSettings(app: string, { settings, ...wish }: SettingsChange
   const applied = await applyChange(app, { change: { settings }, ...wish }, context);
   return { app, settings: getApp(context.services.store, app).settings, applied };
 }
-
-/** Docker takes no less than 6 MiB. */
-const minMemoryBytes = 6 * 1024 * 1024;
 
 function readLimits({ memory, cpu, pids }: { readonly memory?: string | undefined; readonly cpu?: number | undefined; readonly pids?: number | undefined }): Partial<Limits> {
   if (memory === undefined && cpu === undefined && pids === undefined) throw new ForgeError('invalid', 'nothing to set: give --memory, --cpu or --pids');

@@ -30,7 +30,7 @@ test('Unknown keys are warnings with their path, at any depth', () => {
 test.each([
   ['{"env":{"A":1}}', 'app.json: env.A: expected string or expected object, found 1'],
   ['{"env":{"9A":"1"}}', 'app.json: env.9A: expected letters, digits and _, not beginning with a digit, found "1"'],
-  ['{"formation":{"web":{"memory":"lots"}}}', 'app.json: formation.web.memory: expected a size such as "512M", found "lots"'],
+  ['{"formation":{"web":{"memory":"lots"}}}', 'app.json: formation.web.memory: expected a size such as "512M", of at least 6M, found "lots"'],
   ['{"formation":{"We b":{}}}', 'app.json: formation.We b: expected a process type'],
   ['[]', 'app.json: the file: expected object, found []'],
   ['{\n"a": }', 'app.json, line 2: not valid JSON'],

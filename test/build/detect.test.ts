@@ -64,3 +64,11 @@ test('Broken app files are found before anything is built', () => {
   const linked = { ...sourceOf({ Dockerfile: '' }), paths: new Set(['Dockerfile', 'Procfile']) };
   expect(() => detect(linked, settings())).toThrow('Procfile is a link or larger than 1 MiB');
 });
+
+test('The plan carries what app.json and the release line ask for, and says what is left out', () => {
+  const appJson = JSON.stringify({ env: { A: '1' }, formation: { worker: { quantity: 2, port: 3000 } }, scripts: { postdeploy: 'seed' } });
+  const { appFile, warnings } = detect(sourceOf({ Dockerfile: '', Procfile: 'web: a\nrelease: b', 'app.json': appJson }), settings());
+  expect(appFile.tasks).toMatchObject({ release: 'b', firstPostdeploy: 'seed' });
+  expect(appFile.env['A']).toMatchObject({ value: '1' });
+  expect(warnings).toEqual(['app.json: formation.worker.port is left out: only web is given requests']);
+});
