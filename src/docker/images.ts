@@ -75,9 +75,9 @@ export async function pullImage(docker: Docker, reference: string, { onLine, sig
 }
 
 /** Tries to remove; an image that is in use or gone already is left to whoever uses it. */
-export async function removeImage(docker: Docker, reference: string): Promise<void> {
+export async function removeImage(docker: Docker, reference: string, signal?: AbortSignal): Promise<void> {
   try {
-    await engineCall(`remove the image ${reference}`, docker.getImage(reference).remove({ force: false }));
+    await engineCall(`remove the image ${reference}`, docker.getImage(reference).remove({ force: false, ...(signal ? { abortSignal: signal } : {}) }), signal);
   } catch (error) {
     if (!isForgeError(error) || (error.code !== 'not-found' && error.code !== 'conflict')) throw error;
   }
