@@ -7,6 +7,7 @@ import { ForgeError } from './errors.ts';
 /** In the order in which a deploy passes them. */
 export const faultPoints = [
   'deployment-recorded',
+  'log-opened',
   'turn-taken',
   'build-started',
   'source-received',
@@ -14,14 +15,20 @@ export const faultPoints = [
   'release-recorded',
   'release-task-done',
   'old-stopped',
+  'containers-created',
+  'containers-started',
   'instances-started',
   'release-current',
   'routes-swapped',
+  'hook-answered',
   'push-confirmed',
   'instances-promoted',
   'deployment-succeeded',
   'old-drained',
   'old-retired',
+  /** Of a release that was swapped in and is swapped out again. */
+  'release-taken-back',
+  'routes-swapped-back',
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 

@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Actor, Deployment, DeploymentStatus, Origin } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import { createRedactor } from '../redact.ts';
 import { createReport, type Report } from '../report.ts';
@@ -48,6 +49,13 @@ export interface Attempts {
   close(): Promise<void>;
 }
 
+export interface AttemptsOptions {
+  readonly store: Store;
+  readonly data: string;
+  readonly log: Log;
+  readonly faults?: Faults;
+}
+
 interface Running {
   readonly controller: AbortController;
   readonly ended: PromiseWithResolvers<void>;
@@ -58,7 +66,7 @@ const closeTimeoutMs = 20_000;
 
 export const deploymentLogPath = (data: string, id: string): string => join(data, 'deployments', `${id}.log`);
 
-export function createAttempts({ store, data, log }: { readonly store: Store; readonly data: string; readonly log: Log }): Attempts {
+export function createAttempts({ store, data, log, faults }: AttemptsOptions): Attempts {
   const running = new Map<string, Running>();
   mkdirSync(join(data, 'deployments'), { recursive: true, mode: 0o700 });
 
@@ -70,7 +78,7 @@ export function createAttempts({ store, data, log }: { readonly store: Store; re
       running.delete(deployment.id);
       state.ended.resolve();
     };
-    return startAttempt({ deployment, request, state, store, log, path: deploymentLogPath(data, deployment.id), onEnd });
+    return startAttempt({ deployment, request, state, store, log, faults, path: deploymentLogPath(data, deployment.id), onEnd });
   };
 
   const cancel = (id: string, by: string): void => {
@@ -97,14 +105,16 @@ interface AttemptParts {
   readonly state: Running;
   readonly store: Store;
   readonly log: Log;
+  readonly faults: Faults | undefined;
   readonly path: string;
   onEnd(): void;
 }
 
-function startAttempt({ deployment, request, state, store, log, path, onEnd }: AttemptParts): Attempt {
+function startAttempt({ deployment, request, state, store, log, faults, path, onEnd }: AttemptParts): Attempt {
   const { id, app } = deployment;
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => log.error({ err: error, deployment: id }, 'the deployment log could not be written'));
+  file.on('open', () => faults?.reach('log-opened'));
   const redact = createRedactor(Object.values(getConfig(store, app)));
   const report = createReport([request.output, file], redact);
   const leave = () => {

@@ -171,6 +171,7 @@ async function converge(app: App, request: ChangeRequest, parts: DeployParts): P
     await runtime.retire(started, { stopTimeoutMs: 0 });
     throw error;
   }
+  parts.faults.reach('routes-swapped');
   await runtime.promote(started);
   void live.retire(surplus, retireOptions(app, parts.config));
 }

@@ -58,12 +58,14 @@ interface Undo {
 
 async function undo({ before, request, replaced }: Undo): Promise<void> {
   const { started, attempt, parts } = request;
-  const { store, live, runtime, config } = parts;
+  const { store, live, runtime, config, faults } = parts;
   takeBack(store, attempt.id);
+  faults.reach('release-taken-back');
   if (replaced === undefined) {
     await runtime.retire(started.instances, { stopTimeoutMs: 0 });
   } else {
     await live.swap(before.name, replaced);
+    faults.reach('routes-swapped-back');
     // They may have requests in flight: these finish, as at any other swap.
     await live.retire(started.instances, { ...retireOptions(before, config), stopTimeoutMs: 0 });
   }

@@ -1,6 +1,7 @@
 /** What serves right now: instances per app in memory, one route table in the proxy. Swapping is one assignment and one table. */
 import type { Instance } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
+import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import type { ProxyClient } from '../proxy/client.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -48,6 +49,7 @@ export interface LiveParts {
   /** Aborts when forge stops: what is draining then is left to the next start. */
   readonly signal: AbortSignal;
   readonly log: Log;
+  readonly faults?: Faults;
 }
 
 const applyTimeoutMs = 10_000;
@@ -138,6 +140,7 @@ async function drainAndRemove(instance: Instance, { drainTimeoutMs, stopTimeoutM
     if (!parts.signal.aborted) parts.log.warn({ err: error, app, instance: name }, 'requests in flight could not be waited for');
   }
   if (parts.signal.aborted) return;
+  parts.faults?.reach('old-drained');
   try {
     await parts.runtime.retire([instance], { stopTimeoutMs });
   } catch (error) {

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import type { ControlConnection } from '../control/server.ts';
 import type { HookHello } from '../control/hello.ts';
 import type { Actor } from '../domain.ts';
+import type { Faults } from '../faults.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import type { GitIo, ServeGit } from '../git/fetch.ts';
 import { isZero, planUpdates, type UpdatePlan } from '../git/plan-updates.ts';
@@ -40,6 +41,7 @@ export interface PushParts {
   /** Keeps who pushed what and how that ended. */
   record(push: PushRecord): void;
   readonly log: Log;
+  readonly faults?: Faults;
 }
 
 export interface PushRecord {
@@ -196,7 +198,7 @@ async function deployPush(push: Push, planned: Deployable, connection: ControlCo
       signal,
       openSource: async (turn) => await openArchive(commit, connection, AbortSignal.any([turn, signal])),
       verify: async () => await verify(push, planned, parts.repositories),
-      confirm: async () => await confirm(push, planned, connection, parts.repositories),
+      confirm: async () => await confirm(push, planned, connection, parts),
     });
   } catch (error) {
     if (isForgeError(error)) throw new ReportedError(error.message, { cause: error });
@@ -226,11 +228,12 @@ async function verify({ app }: Push, { branch, oldId, isFirst }: Deployable, rep
 }
 
 /** Says yes, waits for git's end and looks whether the ref has moved. */
-async function confirm(push: Push, { branch, commit, isFirst }: Deployable, connection: ControlConnection, repositories: Repositories): Promise<void> {
+async function confirm(push: Push, { branch, commit, isFirst }: Deployable, connection: ControlConnection, { repositories, faults }: PushParts): Promise<void> {
   const { app } = push;
   // Before the yes: after a crash in between, HEAD names a branch that does not exist yet, as with a new repository.
   if (isFirst) await repositories.setHeadBranch(app, branch);
   await connection.exit(0);
+  faults?.reach('hook-answered');
   try {
     await withTimeout(exitTimeoutMs, 'git does not end', (signal) => untilAborted(push.exited, signal));
   } catch {

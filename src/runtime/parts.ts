@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import type { Instance } from '../domain.ts';
+import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import type { AppNetworks } from './network.ts';
 import type { ReadinessTimings } from './readiness.ts';
@@ -23,4 +24,5 @@ export interface RuntimeParts {
   readonly logs: InstanceLogs;
   readonly log: Log;
   readonly timings: ReadinessTimings;
+  readonly faults?: Faults | undefined;
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import { findImage } from '../docker/images.ts';
 import type { Instance } from '../domain.ts';
+import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import { findInstances } from './find-instances.ts';
 import { checkApp, checkFirewall, type FirewallCheck } from './firewall-check.ts';
@@ -52,6 +53,7 @@ export interface RuntimeOptions {
   readonly logs: InstanceLogs;
   /** Other than the defaults only in tests. */
   readonly timings?: ReadinessTimings;
+  readonly faults?: Faults;
 }
 
 export function createRuntime(options: RuntimeOptions): Runtime {
@@ -59,7 +61,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const last = subnetCount(parsePool(config.networkPool)) - 1;
   const allocateSubnet = (app: string): number => (app === checkApp ? last : options.allocateSubnet(app));
   const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
-  const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings };
+  const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
   const oneOffs = createOneOffs(parts);
   return {
     startRelease: (request) => startRelease(request, parts),

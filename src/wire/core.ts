@@ -13,7 +13,7 @@ import { createReconciler, type Reconciler } from '../deploy/reconciler.ts';
 import { createSlots } from '../deploy/slots.ts';
 import { connectDocker } from '../docker/connect.ts';
 import { createRepositories, type Repositories } from '../git/repositories.ts';
-import { createFaults } from '../faults.ts';
+import { createFaults, type Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import { connectProxy, type ProxyClient } from '../proxy/client.ts';
 import { socketName } from '../proxy/protocol.ts';
@@ -41,6 +41,7 @@ export interface Core {
   readonly reconciler: Reconciler;
   /** Port in printed URLs; known once the proxy answers. */
   readonly publicPort: { http: number };
+  readonly faults: Faults;
   readonly stopping: AbortSignal;
 }
 
@@ -54,6 +55,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   rmSync(join(config.data, 'tmp'), { recursive: true, force: true });
   for (const folder of ['run', 'tmp', 'repos', 'ssh']) mkdirSync(join(config.data, folder), { recursive: true, mode: 0o700 });
   const stopping = new AbortController();
+  const faults = createFaults(config.faultAt);
   const docker = connectDocker(config.dockerSocket);
   const dataId = await loadDataId(config.data);
   const proxy = connectProxy({ socketPath: join(config.proxyDir, socketName), log });
@@ -62,8 +64,8 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   stack.defer(async () => await logs.close());
   const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
   await repositories.cleanQuarantines();
-  const runtime = createRuntime({ docker, dataId, config, log, logs, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
-  const live = createLive({ proxy, runtime, log, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
+  const runtime = createRuntime({ docker, dataId, config, log, logs, faults, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
+  const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
   const { builders, forgetBuilds, collectGarbage, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
   const onCollectError = (error: unknown) => log.warn({ err: error }, 'the image registry could not be cleaned up; tomorrow it is tried again');
@@ -71,7 +73,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   const publicPort = { http: config.http };
-  const attempts = createAttempts({ store, data: config.data, log });
+  const attempts = createAttempts({ store, data: config.data, log, faults });
   stack.defer(async () => await attempts.close());
   const parts: DeployParts = {
     store,
@@ -82,14 +84,14 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     queue: createQueue(),
     builds: createSlots(config.buildConcurrency),
     attempts,
-    faults: createFaults(config.faultAt),
+    faults,
     log,
     diskDirectories: [config.data, '/var/lib/docker'],
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
   const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, stopping: stopping.signal };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, stopping: stopping.signal };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

@@ -30,6 +30,7 @@ export async function openDoors(core: Core, stack: AsyncDisposableStack): Promis
   const pushes = createPushes({
     repositories,
     log,
+    faults: core.faults,
     hookSocketPath: adminSocket,
     maxPackBytes: config.sourceMaxBytes,
     authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : mayCreateApp(actor, app, config)),

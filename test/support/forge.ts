@@ -78,8 +78,8 @@ export interface RunningForge {
   restart(signal?: NodeJS.Signals): Promise<void>;
   /** Ends it with the signal; resolves once it is gone. A proxy of its own process goes on. */
   end(signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again after `end`. */
-  begin(): Promise<void>;
+  /** Starts it again after `end`, with settings of this run alone. */
+  begin(settings?: Readonly<Record<string, string>>): Promise<void>;
   /** Stops it and removes everything that it made. */
   remove(): Promise<void>;
 }
@@ -101,7 +101,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
   const proxy = hasOwnProxy ? await startCommand(['proxy', '--data', data], { ...fixed, http: '0', ...settings }) : undefined;
   const command = [hasOwnProxy ? 'serve' : 'up', '--data', data];
   let ports = { http: '0', ssh: '0' };
-  const begin = async (): Promise<Started> => await startCommand(command, { ...fixed, ...ports, ...settings });
+  const begin = async (more: Readonly<Record<string, string>> = {}): Promise<Started> => await startCommand(command, { ...fixed, ...ports, ...settings, ...more });
   let running = await begin();
   ports = { http: String(running.http), ssh: String(running.ssh) };
 
@@ -160,7 +160,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOpti
       running = await begin();
     },
     end: async (signal) => await end(running.child, signal),
-    begin: async () => void (running = await begin()),
+    begin: async (more) => void (running = await begin(more)),
     remove: async () => {
       await end(running.child, 'SIGTERM');
       if (proxy) await end(proxy.child, 'SIGTERM');
