@@ -43,6 +43,7 @@ export class Target {
   #idle: Connection[] = [];
   readonly #connections = new Set<Connection>();
   #isRetired = false;
+  #areTunnelsOver = false;
   #onIdle: (() => void)[] = [];
 
   constructor(address: TargetAddress, times: TargetTimes) {
@@ -70,10 +71,18 @@ export class Target {
 
   addTunnel(tunnel: Tunnel): void {
     this.tunnels.add(tunnel);
+    // Its upgrade was under way when the others were closed.
+    if (this.#areTunnelsOver) tunnel.close();
   }
 
   removeTunnel(tunnel: Tunnel): void {
     if (this.tunnels.delete(tunnel) && this.#isRetired) this.#settle();
+  }
+
+  /** Closes the tunnels in their own protocol, also those that an upgrade under way opens from now on. */
+  closeTunnels(): void {
+    this.#areTunnelsOver = true;
+    for (const tunnel of this.tunnels) tunnel.close();
   }
 
   /** Ends what is still in flight: its connections close, and clients see their responses break off. */

@@ -76,7 +76,7 @@ async function drainTarget(target: Target, { timeoutMs, webSocketGraceMs }: Drai
   target.onceDrained(resolve);
   const cut = async (): Promise<void> => {
     await delay(Math.min(webSocketGraceMs, timeoutMs), ended);
-    for (const tunnel of target.tunnels) tunnel.close();
+    target.closeTunnels();
     await delay(closeAnswerMs, ended);
     for (const tunnel of target.tunnels) tunnel.destroy();
     await delay(Math.max(0, timeoutMs - webSocketGraceMs - closeAnswerMs), ended);

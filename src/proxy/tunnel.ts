@@ -1,5 +1,6 @@
 /** Two sockets joined after a 101: bytes pass both ways, each side as fast as the other reads. */
 import type { Duplex } from 'node:stream';
+import { delay } from '../wait.ts';
 import { closeFrameToApp, closeFrameToClient, createFrameTracker } from './websocket-frames.ts';
 import type { Tunnel } from './target.ts';
 
@@ -9,25 +10,36 @@ interface Direction {
   readonly goodbye: () => Buffer;
 }
 
-/** Joins them; `onEnd` is called once when both are closed. A tunnel ends as soon as either side is gone. */
+/** How long one side gets to take what is left for it once the other one is gone. */
+const lingerMs = 10_000;
+
+/** Joins them; `onEnd` is called once when both are closed. */
 export function openTunnel(client: Duplex, app: Duplex, options: { readonly isWebSocket: boolean; readonly onEnd: () => void }): Tunnel {
-  let open = 2;
+  const over = new AbortController();
   const destroy = (): void => {
     client.destroy();
     app.destroy();
   };
-  for (const side of [client, app]) {
-    side.on('error', destroy);
-    side.on('close', () => {
-      destroy();
-      open -= 1;
-      if (open === 0) options.onEnd();
-    });
-  }
   const closers = [
     join({ from: app, to: client, goodbye: closeFrameToClient }, options.isWebSocket),
     join({ from: client, to: app, goodbye: closeFrameToApp }, options.isWebSocket),
   ];
+  let open = 2;
+  for (const [side, other] of [[client, app], [app, client]] as const) {
+    side.on('error', destroy);
+    side.on('close', () => {
+      open -= 1;
+      if (open === 0) {
+        over.abort();
+        options.onEnd();
+        return;
+      }
+      // Not destroyed: its last bytes may still be on the way, and unread ones of its own would turn its end into a reset.
+      other.end();
+      other.resume();
+      void delay(lingerMs, over.signal).then(destroy, () => undefined);
+    });
+  }
   return {
     destroy,
     close() {

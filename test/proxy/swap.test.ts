@@ -189,6 +189,29 @@ describe('upgrades', () => {
     await drained;
   });
 
+  test('one whose upgrade was under way when the grace ended gets its close frame too', async () => {
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<Duplex>();
+    const old = await stage.app('web.1@v1', () => undefined);
+    old.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+      socket.on('error', () => undefined).resume();
+      onAsked(socket);
+    });
+    const other = await echo('web.2@v1');
+    await stage.serve([route('a.test', old)]);
+    const client = rawClient(stage.port);
+    client.send(upgradeHead);
+    const socket = await asked;
+    await stage.serve([route('a.test', other)]);
+    const drained = stage.client.drained([old.id], drainTimes(5000, 0));
+    const known = rawClient(stage.port);
+    known.send(upgradeHead);
+    await known.until((text) => text.includes('\r\n\r\n'));
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    expect(await client.untilClosed()).toMatch(/\x88\x02\x03\xf4$/);
+    await drained;
+    known.socket.destroy();
+  });
+
   test('a WebSocket that does not answer the close frame is cut', async () => {
     const old = await echo('web.1@v1', (socket) => socket.unpipe(socket));
     await stage.serve([route('a.test', old)]);
