@@ -1,5 +1,5 @@
 /** What serves right now: instances per app in memory, one route table in the proxy. Swapping is one assignment and one table. */
-import type { Instance } from '../domain.ts';
+import type { Instance, RouteTable } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
@@ -60,25 +60,12 @@ const restoreTimeoutMs = 10_000;
 
 export function createLive(parts: LiveParts): Live {
   let serving: ReadonlyMap<string, readonly Instance[]> = new Map();
-  let version = 0;
   const retiring = new Set<string>();
   const restored = Promise.withResolvers<void>();
   let isRestored = false;
 
-  const apply = async (): Promise<void> => {
-    // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
-    version = Math.max(version + 1, Date.now());
-    const table = routeTable({ ...parts, version, serving: [...serving].map(([app, instances]) => ({ app, instances })) });
-    const send = async (timeoutMs: number, parent?: AbortSignal): Promise<void> =>
-      await withTimeout(timeoutMs, 'the proxy did not take the new routes', (signal) => parts.proxy.apply(table, signal), parent);
-    try {
-      await send(applyTimeoutMs, parts.signal);
-    } catch (error) {
-      if (!parts.signal.aborted) throw error;
-      // Also while forge stops: a release that is not confirmed then has to be taken back.
-      await send(lastApplyTimeoutMs);
-    }
-  };
+  const send = createSender(parts);
+  const apply = async (): Promise<void> => await send(serving);
 
   const untilRestored = async (): Promise<void> => {
     if (isRestored) return;
@@ -128,6 +115,25 @@ export function createLive(parts: LiveParts): Live {
     },
     retiring,
     untilRestored,
+  };
+}
+
+/** Sends the whole table and waits until the proxy serves from it; throws `timeout`. */
+function createSender({ proxy, domain, controlSocket, signal: stopping }: LiveParts): (serving: ReadonlyMap<string, readonly Instance[]>) => Promise<void> {
+  let version = 0;
+  const send = async (table: RouteTable, timeoutMs: number, parent?: AbortSignal): Promise<void> =>
+    await withTimeout(timeoutMs, 'the proxy did not take the new routes', (signal) => proxy.apply(table, signal), parent);
+  return async (serving) => {
+    // Above every number that an earlier run of forge can have used; the proxy takes only higher ones.
+    version = Math.max(version + 1, Date.now());
+    const table = routeTable({ domain, controlSocket, version, serving: [...serving].map(([app, instances]) => ({ app, instances })) });
+    try {
+      if (!stopping.aborted) return await send(table, applyTimeoutMs, stopping);
+    } catch (error) {
+      if (!stopping.aborted) throw error;
+    }
+    // Also while forge stops: a release that is not confirmed then has to be taken back.
+    await send(table, lastApplyTimeoutMs);
   };
 }
 
