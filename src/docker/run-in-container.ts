@@ -1,6 +1,7 @@
-/** A short command of forge's own inside a running container. */
+/** A short command inside a running container. */
 import type { Duplex } from 'node:stream';
-import { abortError } from '../errors.ts';
+import type { Exec } from 'dockerode';
+import { abortError, ForgeError } from '../errors.ts';
 import { withDeadline } from '../wait.ts';
 import { type Docker, engineCall } from './connect.ts';
 import { frameParts } from './stream-frames.ts';
@@ -13,12 +14,40 @@ export interface CommandResult {
   readonly output: string;
 }
 
+export interface ContainerCommand {
+  readonly containerId: string;
+  readonly argv: readonly string[];
+}
+
 /** Runs argv and waits for its end. The wait ends with the signal; the command itself cannot be stopped by the engine. */
-export async function runInContainer(docker: Docker, options: { containerId: string; argv: readonly string[]; timeoutMs: number; signal: AbortSignal }): Promise<CommandResult> {
-  const { containerId, argv, timeoutMs } = options;
-  using signal = withDeadline(timeoutMs, `${argv[0] ?? ''} did not end within ${timeoutMs / 1000} s`, options.signal);
+export async function runInContainer(docker: Docker, options: ContainerCommand & { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<CommandResult> {
+  return await createRepeatedCommand(docker, options).run(options.timeoutMs, options.signal);
+}
+
+export interface RepeatedCommand {
+  /** As `runInContainer`; throws `conflict` while an earlier run, which nobody waits for any more, still goes on. */
+  run(timeoutMs: number, signal: AbortSignal): Promise<CommandResult>;
+}
+
+/** A command that is run again and again, never twice at a time: one that hangs must not fill the container with its like. */
+export function createRepeatedCommand(docker: Docker, { containerId, argv }: ContainerCommand): RepeatedCommand {
   const what = `run ${argv[0] ?? ''}`;
-  const exec = await engineCall(what, docker.getContainer(containerId).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal: signal }), signal);
+  let left: Exec | undefined;
+  return {
+    run: async (timeoutMs, parent) => {
+      using signal = withDeadline(timeoutMs, `${argv[0] ?? ''} did not end within ${timeoutMs / 1000} s`, parent);
+      if (left && (await engineCall(what, left.inspect({ abortSignal: signal }), signal)).Running) throw new ForgeError('conflict', 'the run before has not ended');
+      const exec = await engineCall(what, docker.getContainer(containerId).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal: signal }), signal);
+      left = exec;
+      const output = await outputOf(exec, what, signal);
+      const { ExitCode } = await engineCall(what, exec.inspect({ abortSignal: signal }), signal);
+      left = undefined;
+      return { exitCode: ExitCode ?? -1, output };
+    },
+  };
+}
+
+async function outputOf(exec: Exec, what: string, signal: AbortSignal): Promise<string> {
   const stream: Duplex = await engineCall(what, exec.start({ abortSignal: signal }), signal);
   const stop = (): void => void stream.destroy();
   signal.addEventListener('abort', stop, { once: true });
@@ -31,6 +60,5 @@ export async function runInContainer(docker: Docker, options: { containerId: str
     signal.removeEventListener('abort', stop);
   }
   if (signal.aborted) throw abortError(signal);
-  const { ExitCode } = await engineCall(what, exec.inspect());
-  return { exitCode: ExitCode ?? -1, output };
+  return output;
 }

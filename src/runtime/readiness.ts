@@ -1,18 +1,11 @@
-/** Is a new instance ready? Asked from outside the container, so that nothing has to be inside the image. */
-import { request } from 'node:http';
-import { connect } from 'node:net';
+/** Waits until a new instance passes a check. */
+import type { Check } from '../app-file.ts';
 import { ForgeError } from '../errors.ts';
 import { delay } from '../wait.ts';
+import { servingType, steadyMs } from './checks.ts';
+import { nameOf } from './describe-check.ts';
 import type { Listener } from './listeners.ts';
-
-export interface ProbeTarget {
-  readonly address: string;
-  readonly port: number;
-  /** HTTP path that must answer 2xx or 3xx; `undefined`: a TCP connection is enough. */
-  readonly path: string | undefined;
-  /** `Host` of the HTTP request: some apps refuse hosts they do not know. */
-  readonly host: string;
-}
+import type { Ask } from './probe.ts';
 
 /** Milliseconds. */
 export interface ReadinessTimings {
@@ -20,8 +13,6 @@ export interface ReadinessTimings {
   readonly longestPauseMs: number;
   /** How long an instance without a port must stay up. */
   readonly steadyMs: number;
-  /** How long the app may take to answer one probe. */
-  readonly answerMs: number;
   /** Listening on 127.0.0.1 only for so long: it will not change any more. */
   readonly loopbackMs: number;
   /** Listening on other ports only for so long. */
@@ -31,8 +22,7 @@ export interface ReadinessTimings {
 export const readinessTimings: ReadinessTimings = {
   firstPauseMs: 5,
   longestPauseMs: 150,
-  steadyMs: 3_000,
-  answerMs: 5_000,
+  steadyMs,
   loopbackMs: 5_000,
   wrongPortMs: 15_000,
 };
@@ -41,8 +31,12 @@ export interface ReadinessRequest {
   readonly app: string;
   /** `web.1` */
   readonly name: string;
-  readonly target: ProbeTarget;
-  readonly timeoutMs: number;
+  /** `web` */
+  readonly type: string;
+  readonly check: Check;
+  /** The release's port. */
+  readonly port: number;
+  readonly ask: Ask;
   readonly timings: ReadinessTimings;
   /** Ports that the instance listens on, as far as that can be told. */
   listeners(): Promise<readonly Listener[]>;
@@ -52,34 +46,53 @@ export interface ReadinessRequest {
 /** How often the instance's listeners are looked at while it does not answer. */
 const listenersEveryMs = 1_000;
 const pauseGrowth = 1.5;
-/** What even the last probe before the deadline gets, so that its answer means something. */
-const leastAnswerMs = 250;
+/** A command costs the engine and the app something each time. */
+const commandPauses = { firstPauseMs: 250, longestPauseMs: 1_000 };
 
 /**
- * Resolves when the target answers. Throws `failed` when the instance certainly listens where nobody asks, `timeout`
- * when it did not answer in time; the message names the probe, the port expected and the ports found.
+ * Resolves when the instance passes. It is asked often, not once every `waitMs`: the check's attempts times its wait only
+ * say how long that may take, and the last question gets its whole time to be answered. Throws `failed` when the instance
+ * certainly listens where nobody asks, `timeout` when it did not pass in time; the message names the check, the port
+ * expected and the ports found.
  */
 export async function untilReady(request: ReadinessRequest): Promise<void> {
-  const { target, timings, timeoutMs, signal } = request;
+  const { check, timings, signal } = request;
+  if (check.initialDelayMs > 0) await delay(check.initialDelayMs, signal);
+  // Whoever asks for it also watches for the end of the instance.
+  if (check.probe.kind === 'uptime') return await delay(check.probe.uptimeMs, signal);
   const startedAt = performance.now();
   const elapsed = () => performance.now() - startedAt;
-  let pauseMs = timings.firstPauseMs;
+  const budgetMs = check.attempts * check.waitMs;
+  const pauses = check.probe.kind === 'command' ? commandPauses : timings;
+  const watch = watchPlacement(request);
+  let pauseMs = pauses.firstPauseMs;
   let lookAt = listenersEveryMs;
-  let misplaced: { readonly problem: string; readonly sinceMs: number } | undefined;
-  for (;;) {
-    const answer = await probe(target, Math.min(timings.answerMs, Math.max(leastAnswerMs, timeoutMs - elapsed())), signal);
-    if (answer === 'ready') return;
-    if (elapsed() >= lookAt || elapsed() >= timeoutMs) {
+  for (let asked = 1; ; asked += 1) {
+    const problem = await request.ask(signal);
+    if (problem === undefined) return;
+    const isOver = asked >= check.attempts && elapsed() >= budgetMs;
+    if (elapsed() >= lookAt || isOver) {
       lookAt = elapsed() + listenersEveryMs;
-      const placement = diagnose(await request.listeners(), target.port);
-      if (placement?.problem !== misplaced?.problem) misplaced = placement && { problem: placement.problem, sinceMs: elapsed() };
-      const patienceMs = placement?.isLoopback ? timings.loopbackMs : timings.wrongPortMs;
-      if (placement && misplaced && (elapsed() - misplaced.sinceMs >= patienceMs || elapsed() >= timeoutMs)) throw misplacedError(request, placement);
+      await watch(elapsed(), isOver);
     }
-    if (elapsed() >= timeoutMs) throw neverReadyError(request, answer);
-    await delay(Math.min(pauseMs, Math.max(1, timeoutMs - elapsed())), signal);
-    pauseMs = Math.min(pauseMs * pauseGrowth, timings.longestPauseMs);
+    if (isOver) throw neverReadyError(request, problem);
+    await delay(Math.max(1, Math.min(pauseMs, budgetMs - elapsed())), signal);
+    pauseMs = Math.min(pauseMs * pauseGrowth, pauses.longestPauseMs);
   }
+}
+
+/** Throws once the instance has listened in the wrong place for longer than it can be a passing state. */
+function watchPlacement(request: ReadinessRequest): (atMs: number, isOver: boolean) => Promise<void> {
+  const { check, timings, port } = request;
+  let misplaced: { readonly problem: string; readonly sinceMs: number } | undefined;
+  return async (atMs, isOver) => {
+    if (check.probe.kind === 'command') return;
+    const placement = diagnose(await request.listeners(), check.port ?? port);
+    if (placement?.problem !== misplaced?.problem) misplaced = placement && { problem: placement.problem, sinceMs: atMs };
+    if (!placement || !misplaced) return;
+    const patienceMs = placement.isLoopback ? timings.loopbackMs : timings.wrongPortMs;
+    if (isOver || atMs - misplaced.sinceMs >= patienceMs) throw misplacedError(request, placement);
+  };
 }
 
 interface Placement {
@@ -106,56 +119,18 @@ export function diagnose(listeners: readonly Listener[], port: number): Placemen
   return { problem: `listens on port ${others.join(', ')}, expected is port ${port}`, foundPort, isLoopback: false };
 }
 
-function misplacedError({ app, name, target }: ReadinessRequest, { problem, foundPort, isLoopback }: Placement): ForgeError {
-  const hint = isLoopback
-    ? 'bind to 0.0.0.0 or :: instead of 127.0.0.1 or localhost'
-    : `listen on the port that the variable PORT names (${target.port}), or tell forge: forge ports:set ${app} ${foundPort}`;
+function misplacedError({ app, name, check, port }: ReadinessRequest, { problem, foundPort, isLoopback }: Placement): ForgeError {
+  const hint =
+    isLoopback ? 'bind to 0.0.0.0 or :: instead of 127.0.0.1 or localhost'
+    : check.port !== undefined && check.port !== port ? `the check names port ${check.port}: forge checks:show ${app} shows where it comes from`
+    : `listen on the port that the variable PORT names (${port}), or tell forge: forge ports:set ${app} ${foundPort}`;
   return new ForgeError('failed', `${name} ${problem}`, { hint });
 }
 
-function neverReadyError({ app, name, target, timeoutMs }: ReadinessRequest, answer: string): ForgeError {
-  const question = target.path === undefined ? `a TCP connection to port ${target.port}` : `GET ${target.path} on port ${target.port}`;
-  return new ForgeError('timeout', `${name} was not ready within ${timeoutMs / 1000} s: ${question}: ${answer}`, {
-    hint: `it must listen on the port that the variable PORT names, on all addresses; a slow start needs more time: forge checks:set ${app} --timeout ${Math.ceil(timeoutMs / 500)}`,
-  });
+function neverReadyError({ app, name, type, check, port }: ReadinessRequest, problem: string): ForgeError {
+  const withinMs = check.initialDelayMs + check.attempts * check.waitMs;
+  const ofType = type === servingType ? '' : ` --type ${type}`;
+  const more = `a slow start needs more time: forge checks:set ${app}${ofType} --timeout ${Math.max(1, Math.ceil((check.attempts * check.waitMs) / 500))}`;
+  const first = check.probe.kind === 'tcp' ? 'it must listen on the port that the variable PORT names, on all addresses' : `forge checks:show ${app} shows the check`;
+  return new ForgeError('timeout', `${name} was not ready within ${withinMs / 1000} s: ${nameOf(check, port)}: ${problem}`, { hint: `${first}; ${more}` });
 }
-
-/** `ready`, or why not. */
-async function probe(target: ProbeTarget, timeoutMs: number, signal: AbortSignal): Promise<string> {
-  return target.path === undefined ? await probeTcp(target, timeoutMs, signal) : await probeHttp({ ...target, path: target.path }, timeoutMs, signal);
-}
-
-function probeTcp({ address, port }: ProbeTarget, timeoutMs: number, signal: AbortSignal): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const socket = connect({ host: address, port, signal, timeout: timeoutMs });
-  const end = (answer: string) => {
-    socket.destroy();
-    resolve(answer);
-  };
-  socket.once('connect', () => end('ready'));
-  socket.once('timeout', () => end('no answer'));
-  socket.on('error', (error: NodeJS.ErrnoException) => end(reasonOf(error)));
-  return promise;
-}
-
-function probeHttp({ address, port, path, host }: ProbeTarget & { readonly path: string }, timeoutMs: number, signal: AbortSignal): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
-  const call = request({ host: address, port, path, headers: { host, 'user-agent': 'forge-readiness' }, agent: false, signal: limit });
-  call.once('response', (response) => {
-    const status = response.statusCode ?? 0;
-    resolve(status >= 200 && status < 400 ? 'ready' : `answered ${status}`);
-    response.destroy();
-  });
-  call.on('error', (error: NodeJS.ErrnoException) => resolve(limit.aborted ? 'no answer' : reasonOf(error)));
-  call.end();
-  return promise;
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused (nothing listens there)',
-  EHOSTUNREACH: 'host unreachable',
-  ECONNRESET: 'connection reset',
-};
-
-const reasonOf = ({ code, message }: NodeJS.ErrnoException): string => reasons[code ?? ''] ?? message;

@@ -6,14 +6,15 @@ import { inspectImage } from '../docker/images.ts';
 import type { Instance, ProcessCommand, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Report } from '../report.ts';
-import { delay, untilAborted, withTimeout } from '../wait.ts';
-import { checksOf, servingType } from './checks.ts';
+import { untilAborted, withTimeout } from '../wait.ts';
+import { checksOf, isGate, servingType } from './checks.ts';
 import { instanceSpec } from './container-spec.ts';
 import { exitFailure, withLastLines } from './failure.ts';
 import { findListeners } from './find-listeners.ts';
 import type { Lease } from './network.ts';
 import type { RuntimeParts } from './parts.ts';
 import { placesOf, type Place } from './places.ts';
+import { askOf, placeOf } from './probe.ts';
 import { untilReady } from './readiness.ts';
 import { discard } from './retire.ts';
 
@@ -46,7 +47,6 @@ export async function startRelease(request: StartRequest, parts: RuntimeParts): 
     const imageEntrypoint = (await image).entrypoint;
     running.push(...starts.map((start, index) => startOne({ start, request, lease, index, imageEntrypoint }, parts)));
     const instances = await withTimeout(engineTimeoutMs, 'the Docker Engine did not start the containers in time', () => Promise.all(running), signal);
-    parts.faults?.reach('containers-started');
     await allReady(instances, request, parts);
     return instances;
   } catch (error) {
@@ -90,7 +90,6 @@ async function startOne({ start, request, lease, index, imageEntrypoint }: Start
     stopTimeoutMs: parts.config.stopTimeout,
   });
   const containerId = await createContainer(parts.docker, spec);
-  parts.faults?.reach('containers-created');
   await startContainer(parts.docker, containerId);
   const name = `${place.type}.${place.ordinal}`;
   const instance = { name, app: release.app, version: release.version, ...place, containerId, address, port: release.port, isRunning: true, deploymentId };
@@ -116,24 +115,19 @@ async function failOnExit(instance: Instance, { docker }: RuntimeParts, signal: 
   throw await exitFailure(docker, instance);
 }
 
+/** Passes every check that gates a start, all of them asked at the same time. */
 async function oneReady(instance: Instance, { release, signal, report }: StartRequest, { docker, config, timings }: RuntimeParts): Promise<void> {
-  if (instance.type !== servingType) return await delay(timings.steadyMs, signal);
-  const { port } = release;
-  const check = checksOf(release, instance.type, config).find(({ kind }) => kind !== 'liveness');
+  const { type, name, containerId } = instance;
+  if (release.settings.uncheckedTypes.includes(type)) return;
+  const gates = checksOf(release, type, { ...config, steadyMs: timings.steadyMs }).filter(isGate);
+  const place = placeOf(instance, release, { docker, domain: config.domain });
+  const listeners = () => findListeners(docker, instance, signal);
   try {
-    await untilReady({
-      app: release.app,
-      name: instance.name,
-      target: { address: instance.address, port, path: check?.probe.kind === 'http' ? check.probe.path : undefined, host: `${release.app}.${config.domain}` },
-      timeoutMs: check ? check.attempts * check.waitMs : config.readinessTimeout,
-      timings,
-      listeners: () => findListeners(docker, instance, signal),
-      signal,
-    });
+    await Promise.all(gates.map((check) => untilReady({ app: release.app, name, type, check, port: release.port, ask: askOf(check, place), timings, listeners, signal })));
   } catch (error) {
-    throw await withLastLines(docker, instance.containerId, error);
+    throw await withLastLines(docker, containerId, error);
   }
-  report.body(`${instance.name} is ready`);
+  if (type === servingType) report.body(`${name} is ready`);
 }
 
 interface Unfinished {

@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import type { Check } from '../../src/app-file.ts';
+import { plainCheck } from '../../src/runtime/checks.ts';
 import { parseListeners } from '../../src/runtime/listeners.ts';
+import { askOf } from '../../src/runtime/probe.ts';
 import { diagnose, readinessTimings, untilReady, type ReadinessRequest } from '../../src/runtime/readiness.ts';
 
 const listen = async (handle: RequestListener, port = 0) => {
@@ -10,16 +13,23 @@ const listen = async (handle: RequestListener, port = 0) => {
   await once(server, 'listening');
   return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: async () => void (server.close(), server.closeAllConnections()) };
 };
-const requestFor = (port: number, more: Partial<ReadinessRequest> = {}, path?: string): ReadinessRequest => ({
-  app: 'hello',
-  name: 'web.1',
-  target: { address: '127.0.0.1', port, path, host: 'hello.example.test' },
-  timeoutMs: 5_000,
-  timings: readinessTimings,
-  listeners: async () => [],
-  signal: AbortSignal.timeout(10_000),
-  ...more,
-});
+const checkOf = (probe: Check['probe'], more: Partial<Check> = {}): Check => ({ ...plainCheck(probe, 5_000), ...more });
+const http = (more: Partial<Extract<Check['probe'], { kind: 'http' }>> = {}): Check['probe'] => ({ kind: 'http', path: '/health', status: undefined, content: undefined, headers: undefined, ...more });
+const requestFor = (port: number, more: Partial<ReadinessRequest> = {}): ReadinessRequest => {
+  const check = more.check ?? checkOf({ kind: 'tcp' });
+  return {
+    app: 'hello',
+    name: 'web.1',
+    type: 'web',
+    check,
+    port,
+    ask: askOf(check, { address: '127.0.0.1', port, host: 'hello.example.test', launcher: undefined, containerId: '', docker: undefined as never }),
+    timings: readinessTimings,
+    listeners: async () => [],
+    signal: AbortSignal.timeout(10_000),
+    ...more,
+  };
+};
 
 test('a port that begins to listen later is ready then', async () => {
   const { port } = await (async () => {
@@ -39,8 +49,62 @@ test('the HTTP check waits for 2xx or 3xx and names the app as host', async () =
     response.statusCode = ++answers < 3 ? 503 : 302;
     response.end();
   });
-  await untilReady(requestFor(server.port, {}, '/health'));
+  await untilReady(requestFor(server.port, { check: checkOf(http()) }));
   expect(seen).toEqual(['hello.example.test /health', 'hello.example.test /health', 'hello.example.test /health']);
+});
+
+test('a check with content passes when the body has it, in whatever pieces, and fails naming what came instead', async () => {
+  const words = { sent: ['all is w', 'ell'] };
+  await using server = await listen((_request, response) => {
+    response.write(words.sent[0]);
+    setImmediate(() => response.end(words.sent[1]));
+  });
+  const check = checkOf(http({ content: 'is well' }), { waitMs: 100 });
+  await untilReady(requestFor(server.port, { check }));
+  words.sent = ['all is', ' lost'];
+  await expect(untilReady(requestFor(server.port, { check }))).rejects.toMatchObject({
+    code: 'timeout',
+    message: `web.1 was not ready within 0.1 s: GET /health on port ${server.port} with "is well" in its body: answered 200 without "is well" in its body, which begins with "all is lost"`,
+  });
+});
+
+test('a check with a status takes that one only, and sends its headers', async () => {
+  const hosts: (string | undefined)[] = [];
+  await using server = await listen((request, response) => {
+    hosts.push(request.headers.host, String(request.headers['x-check']));
+    response.writeHead(204).end();
+  });
+  await untilReady(requestFor(server.port, { check: checkOf(http({ status: 204, headers: { host: 'known.test', 'x-check': 'yes' } })) }));
+  expect(hosts).toEqual(['known.test', 'yes']);
+  const failing = checkOf(http({ status: 200 }), { waitMs: 50, name: 'the page' });
+  await expect(untilReady(requestFor(server.port, { check: failing }))).rejects.toThrow('check "the page": GET /health on port');
+  await expect(untilReady(requestFor(server.port, { check: failing }))).rejects.toThrow('answered 204, expected 200');
+});
+
+test('it is asked often within attempts × wait, and at least as often as there are attempts', async () => {
+  let asked = 0;
+  const ask = async () => (++asked < 6 ? 'not yet' : undefined);
+  const startedAt = performance.now();
+  await untilReady(requestFor(1, { check: checkOf({ kind: 'tcp' }, { attempts: 3, waitMs: 5_000 }), ask }));
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  const never = { asked: 0 };
+  const check = checkOf({ kind: 'tcp' }, { attempts: 4, waitMs: 0 });
+  await expect(untilReady(requestFor(1, { check, ask: async () => `no ${++never.asked}` }))).rejects.toThrow('no 4');
+});
+
+test('the last question gets its whole time, and an app that does not answer is told from one that refuses', async () => {
+  await using server = await listen(() => undefined);
+  const check = checkOf(http(), { waitMs: 10, timeoutMs: 300 });
+  await expect(untilReady(requestFor(server.port, { check }))).rejects.toThrow('no answer within 0.3 s');
+});
+
+test('the first question waits for the initial delay, and uptime is only waited for', async () => {
+  let asked = 0;
+  const startedAt = performance.now();
+  await untilReady(requestFor(1, { check: checkOf({ kind: 'tcp' }, { initialDelayMs: 150 }), ask: async () => void (asked += 1) }));
+  expect(performance.now() - startedAt).toBeGreaterThan(140);
+  await untilReady(requestFor(1, { check: checkOf({ kind: 'uptime', uptimeMs: 50 }), ask: async () => 'never asked' }));
+  expect(asked).toBe(1);
 });
 
 test('an aborted wait ends at once with the reason', async () => {

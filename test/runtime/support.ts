@@ -84,7 +84,7 @@ export function releaseOf(image: Image, more: Partial<Release> = {}): Release {
 
 /** Settings with one check of `web`: the path, or else a connection, within the time. */
 export function checkedBy(path: string | undefined, waitMs: number): Release['settings'] {
-  const probe: Check['probe'] = path === undefined ? { kind: 'tcp' } : { kind: 'http', path, status: undefined, content: undefined };
+  const probe: Check['probe'] = path === undefined ? { kind: 'tcp' } : { kind: 'http', path, status: undefined, content: undefined, headers: undefined };
   const check: Check = { kind: 'startup', name: undefined, probe, port: undefined, initialDelayMs: 0, timeoutMs: 5_000, attempts: 1, waitMs };
   return { ...defaultSettings, checks: { web: [check] } };
 }
