@@ -47,6 +47,7 @@ export async function startRelease(request: StartRequest, parts: RuntimeParts): 
     const imageEntrypoint = (await image).entrypoint;
     running.push(...starts.map((start, index) => startOne({ start, request, lease, index, imageEntrypoint }, parts)));
     const instances = await withTimeout(engineTimeoutMs, 'the Docker Engine did not start the containers in time', () => Promise.all(running), signal);
+    parts.faults?.reach('containers-started');
     await allReady(instances, request, parts);
     return instances;
   } catch (error) {
@@ -90,6 +91,7 @@ async function startOne({ start, request, lease, index, imageEntrypoint }: Start
     stopTimeoutMs: parts.config.stopTimeout,
   });
   const containerId = await createContainer(parts.docker, spec);
+  parts.faults?.reach('containers-created');
   await startContainer(parts.docker, containerId);
   const name = `${place.type}.${place.ordinal}`;
   const instance = { name, app: release.app, version: release.version, ...place, containerId, address, port: release.port, isRunning: true, deploymentId };
