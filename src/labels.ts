@@ -13,6 +13,10 @@ export const labels = {
   port: 'forge.port',
   /** Id of the data directory: two forges on one engine never touch each other's things. */
   data: 'forge.data',
+  /** Id of a job: a one-off container that nobody waits for, and that outlives forge. */
+  job: 'forge.job',
+  /** What it is for, where it is of no one app. */
+  role: 'forge.role',
 } as const;
 
 /** How the interfaces of forge's bridges begin: the firewall's rules match it. */
@@ -20,3 +24,20 @@ export const bridgePrefix = 'fg';
 
 /** Process type of one-off containers; no formation may use it. */
 export const oneOffType = 'run';
+
+/** Repository of an app's images that forge gives names of its own, to keep them or to carry them to another machine. */
+export const keptRepository = ({ dataId, app }: { readonly dataId: string; readonly app: string }): string => `forge-${dataId}/${app}`;
+
+/** `reference` is an image id or `name@digest`. */
+export const keptImageName = ({ dataId, app, reference }: { readonly dataId: string; readonly app: string; readonly reference: string }): string =>
+  `${keptRepository({ dataId, app })}:kept-${reference.slice(reference.indexOf('sha256:') + 7).slice(0, 16)}`;
+
+/** What a deploy runs once, in a container of its own; they are process types in logs, and no formation may use them. */
+export const taskTypes = ['predeploy', 'release', 'postdeploy'] as const;
+export type TaskType = (typeof taskTypes)[number];
+
+/** Types that are no part of a formation: whoever starts them removes them. */
+export const oneOffTypes: ReadonlySet<string> = new Set([oneOffType, ...taskTypes]);
+
+/** On the volume that builds of an app keep for the next one; its value is the app. */
+export const buildCacheLabel = 'forge.build-cache';

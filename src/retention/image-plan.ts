@@ -1,6 +1,6 @@
 /** What of an app's images is to go, as a value: shown by a dry run, carried out by a collection. */
 import type { ListedImage } from '../docker/image-layers.ts';
-import { labels } from '../labels.ts';
+import { keptRepository, labels } from '../labels.ts';
 import { findKeepReleases, findReleaseImages, findReleasesOfImage, type ReleaseImage } from '../store/release-images.ts';
 import type { Store } from '../store/store.ts';
 import { chooseImages, type ImageChoice } from './choose-images.ts';
@@ -60,5 +60,7 @@ const ownTag = /^forge\/[a-z0-9-]+:/;
 function ownNames(image: ListedImage, holders: readonly ReleaseImage[], dataId: string): readonly string[] {
   const isOurs = labelled(image, dataId) !== undefined;
   if (image.names.length === 0) return isOurs ? [image.id] : [];
-  return image.names.filter((name) => (isOurs && ownTag.test(name)) || (name.includes('@') && holders.some(({ reference, builder }) => builder === 'cnb' && reference === name)));
+  const isOwn = (name: string): boolean =>
+    (isOurs && ownTag.test(name)) || name.startsWith(keptRepository({ dataId, app: '' })) || holders.some(({ reference, builder }) => builder === 'cnb' && reference === name);
+  return image.names.filter(isOwn);
 }

@@ -7,7 +7,7 @@ import { pullDigest } from '../../docker/registry-images.ts';
 import { findVolumes, removeVolume } from '../../docker/volumes.ts';
 import { type Config, formatSize } from '../../config.ts';
 import type { Image } from '../../domain.ts';
-import { labels } from '../../labels.ts';
+import { buildCacheLabel, labels } from '../../labels.ts';
 import { untilAborted, withDeadline, withTimeout } from '../../wait.ts';
 import type { Builder, BuildRequest } from '../build-request.ts';
 import { keyOf } from '../base-image.ts';
@@ -148,7 +148,7 @@ export function wantedBy({ include, exclude }: Pick<ProjectToml, 'include' | 'ex
 
 const repositoryOf = (app: string): string => `apps/${app}`;
 const buildLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, 'forge.build': app });
-const cacheLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, 'forge.build-cache': app });
+const cacheLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, [buildCacheLabel]: app });
 
 /** Another user could not write to it, and another family of builders could not use what is in it. */
 function cacheVolumeOf({ dataId, app, builder }: { dataId: string; app: string; builder: BuilderFacts }): string {

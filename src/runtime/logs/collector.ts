@@ -19,6 +19,8 @@ export interface LogCollector {
   settle(containerId: string): Promise<void>;
   read(app: string, options: ReadLogsOptions): AsyncIterable<LogLine>;
   removeApp(app: string): Promise<void>;
+  /** Removes logs of containers that are gone, oldest first, until the app's weigh no more. Resolves to the bytes removed. */
+  trim(app: string, maxBytes: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
   const stored = new EventEmitter().setMaxListeners(0);
   const followed = new Map<string, Followed>();
 
+  const foldersInUse = () => new Set([...followed.values()].map((one) => one.folder));
   const follow = ({ app, name, containerId }: Pick<Instance, 'app' | 'name' | 'containerId'>): void => {
     if (controller.signal.aborted || followed.has(containerId)) return;
     const folder = join(directory, app, containerFolder(name, containerId));
@@ -53,7 +56,7 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
       .catch((error: unknown) => log.error({ err: error, app, container: containerId }, 'the log of a container can not be kept'))
       .finally(() => followed.delete(containerId));
     followed.set(containerId, { app, folder, ended });
-    void pruneFolders(join(directory, app), new Set([...followed.values()].map((one) => one.folder))).catch((error: unknown) => log.warn({ err: error, app }, 'old logs could not be removed'));
+    void pruneFolders(join(directory, app), foldersInUse()).catch((error: unknown) => log.warn({ err: error, app }, 'old logs could not be removed'));
   };
 
   return {
@@ -68,6 +71,7 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
       await withTimeout(settleTimeoutMs, 'logs are still being written', async () => await ended).catch(() => undefined);
       await rm(join(directory, app), { recursive: true, force: true });
     },
+    trim: async (app, maxBytes) => await trimFolders(join(directory, app), foldersInUse(), maxBytes),
     close: async () => {
       controller.abort();
       await Promise.allSettled([...followed.values()].map(({ ended }) => ended));
@@ -85,6 +89,24 @@ async function pruneFolders(appFolder: string, inUse: ReadonlySet<string>): Prom
   const ages = await Promise.all(names.map(async (name) => ({ folder: join(appFolder, name), changed: await lastChange(join(appFolder, name)) })));
   const removable = ages.filter(({ folder }) => !inUse.has(folder)).sort((a, b) => a.changed - b.changed);
   for (const { folder } of removable.slice(0, names.length - maxContainersPerApp)) await rm(folder, { recursive: true, force: true });
+}
+
+async function trimFolders(appFolder: string, inUse: ReadonlySet<string>, maxBytes: number): Promise<number> {
+  const names = await readdir(appFolder).catch(() => []);
+  const folders = await Promise.all(names.map((name) => join(appFolder, name)).map(async (folder) => ({ folder, changed: await lastChange(folder), bytes: await weigh(folder) })));
+  let [kept, removed] = [0, 0];
+  for (const { folder, bytes } of folders.sort((a, b) => b.changed - a.changed)) {
+    kept += bytes;
+    if (kept <= maxBytes || inUse.has(folder)) continue;
+    await rm(folder, { recursive: true, force: true });
+    removed += bytes;
+  }
+  return removed;
+}
+
+async function weigh(folder: string): Promise<number> {
+  const sizes = await Promise.all((await segmentNames(folder)).map(async (name) => (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function lastChange(folder: string): Promise<number> {
