@@ -56,7 +56,7 @@ describe('config', () => {
     const { exitCode, all } = await forge.ssh$(['config:set', 'hello', 'BROKEN=1']);
     expect(exitCode).toBe(1);
     expect(all).toContain('the config is broken');
-    expect(all).toMatch(/Set BROKEN: stored, but not live: v\d+ goes on serving/);
+    expect(all).toMatch(/Set BROKEN: not in force and not stored; v\d+ goes on serving as it was/);
     expect((await environment())['BROKEN']).toBeUndefined();
     expect(await containersOf('web')).toEqual(before);
     await ok(forge.ssh$(['config:unset', 'hello', 'BROKEN']));
