@@ -6,7 +6,13 @@ import { ForgeError } from './errors.ts';
 
 const appName = /^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/;
 const reservedAppNames = new Set(['forge', 'www']);
+const reservedProcessTypes = new Set(['run', 'predeploy', 'postdeploy']);
 const processType = /^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/;
+const volumeName = /^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/;
+/** Nothing may be mounted there or below: the kernel's, the engine's, the programs of the image, and what buildpack images start with. */
+const closedPaths = ['/proc', '/sys', '/dev', '/cnb', '/layers', '/bin', '/sbin', '/lib', '/lib64', '/usr/bin', '/usr/sbin', '/usr/lib', '/boot'];
+/** A volume in place of these would hide the whole system; below them is the app's affair. */
+const closedItself = new Set(['/usr', '/etc', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/run', '/var', '/workspace']);
 const envKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const label = /^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,62}$/;
 const imageReference =
@@ -22,10 +28,10 @@ export function parseAppName(value: string): string {
   return value;
 }
 
-/** A process type of a Procfile, such as `web`. Not `run`: that is what the containers of one-off commands are called. */
+/** A process type of a Procfile, such as `web`. Not what the containers of one-off commands and of a deploy's tasks are called. */
 export function parseProcessType(value: string): string {
   if (!processType.test(value)) throw invalid('process type', value, '1 to 30 of a-z, 0-9 and -');
-  if (value === 'run') throw invalid('process type', value, 'another name: one-off commands are called run');
+  if (reservedProcessTypes.has(value)) throw invalid('process type', value, 'another name: forge itself calls its one-off commands and tasks so');
   return value;
 }
 
@@ -59,6 +65,22 @@ export function parseBranch(value: string): string {
 /** An OCI image reference: `name[:tag][@sha256:…]`, without a leading `-` by construction. */
 export function parseImageReference(value: string): string {
   if (value.length > 500 || !imageReference.test(value)) throw invalid('image reference', value, 'name[:tag][@sha256:<64 hex>]');
+  return value;
+}
+
+/** What a person calls a volume of an app. */
+export function parseVolumeName(value: string): string {
+  if (!volumeName.test(value)) throw invalid('volume name', value, '1 to 30 of a-z, 0-9 and -, beginning with a letter, not ending with -');
+  return value;
+}
+
+/** Where a volume appears in an app's instances: absolute, as the kernel would print it, and not over what makes a container work. */
+export function parseMountPath(value: string): string {
+  const parts = value.split('/').slice(1);
+  const isPlain = value.startsWith('/') && value.length <= 200 && parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\x00-\x1f\x7f:]/.test(part));
+  if (!isPlain) throw invalid('mount path', value, 'an absolute path such as /data, without . or .. parts, : or a slash at its end');
+  const closed = closedPaths.find((path) => value === path || value.startsWith(`${path}/`));
+  if (closed !== undefined || closedItself.has(value)) throw invalid('mount path', value, `a path of the app's own: ${closed ?? value} belongs to the system of the image`);
   return value;
 }
 

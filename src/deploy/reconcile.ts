@@ -3,6 +3,7 @@
  * A second pass over a machine that carried them out finds nothing to do; a wanted instance is never removed.
  */
 import type { Instance } from '../domain.ts';
+import { oneOffTypes } from '../labels.ts';
 
 export interface WantedApp {
   readonly app: string;
@@ -21,9 +22,6 @@ export type ReconcileAction =
   | { readonly kind: 'restart'; readonly app: string; readonly instance: Instance }
   /** Nothing is there: start new instances of the live release at these places. */
   | { readonly kind: 'start'; readonly app: string; readonly version: number; readonly places: readonly { readonly type: string; readonly ordinal: number }[] };
-
-/** Types that are no part of a formation: one-off tasks clean up after themselves. */
-const oneOffTypes = new Set(['run', 'release']);
 
 export function reconcile(wanted: readonly WantedApp[], found: readonly Instance[]): ReconcileAction[] {
   const known = new Set(wanted.map(({ app }) => app));

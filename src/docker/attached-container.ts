@@ -1,11 +1,13 @@
 /** The streams of a container from before its start, so that nothing it writes is missed. */
 import type { Duplex } from 'node:stream';
 import { type Docker, engineCall } from './connect.ts';
-import { frameParts } from './stream-frames.ts';
+import { frameParts, type Frame } from './stream-frames.ts';
 
 export interface AttachedContainer {
   /** Chunks of both streams in the order they were written; ends with the container. Reads only as fast as it is taken. */
   readonly output: AsyncIterable<Buffer>;
+  /** The same with the stream that each is of; one of the two can be read, once. */
+  readonly frames: AsyncIterable<Frame>;
   /** Sends a line to the container's stdin and closes it. */
   sendLine(line: string): void;
   /** Lets go of the streams; the container runs on. */
@@ -21,6 +23,7 @@ export async function attachContainer(docker: Docker, options: { containerId: st
   stream.on('error', () => undefined);
   return {
     output: payloads(stream),
+    frames: frameParts(stream),
     sendLine: (line) => void stream.end(`${line}\n`),
     detach: () => void stream.destroy(),
   };

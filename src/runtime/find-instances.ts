@@ -2,7 +2,7 @@
 import type { Docker } from '../docker/connect.ts';
 import { listContainers } from '../docker/containers.ts';
 import type { Instance } from '../domain.ts';
-import { labels, oneOffType } from '../labels.ts';
+import { labels, oneOffTypes } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
 import { assignedAddress } from './network.ts';
 
@@ -22,7 +22,7 @@ type Listed = Awaited<ReturnType<typeof listContainers>>[number];
 export async function findInstances(query: FindQuery): Promise<readonly Instance[]> {
   const containers = await list(query, filterOf(query));
   return containers
-    .filter(({ Labels }) => Labels[labels.type] !== oneOffType && Labels[labels.instance] !== undefined)
+    .filter(({ Labels }) => !oneOffTypes.has(Labels[labels.type] ?? '') && Labels[labels.instance] !== undefined)
     .map(instanceOf)
     .toSorted((a, b) => a.app.localeCompare(b.app) || a.type.localeCompare(b.type) || a.ordinal - b.ordinal || a.version - b.version);
 }

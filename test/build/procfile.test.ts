@@ -20,7 +20,8 @@ test.each([
   ['# x\nnode server.js', 'Procfile, line 2: expected "type: command", such as "web: node server.js"'],
   ['web:', 'Procfile, line 1: the process type web has no command'],
   ['Web: a', 'Procfile, line 1: "Web" is not a valid process type: expected 1 to 30 of a-z, 0-9 and -'],
-  ['run: a', 'Procfile, line 1: "run" is not a valid process type: expected another name: one-off commands are called run'],
+  ['run: a', 'Procfile, line 1: "run" is not a valid process type: expected another name: forge itself calls its one-off commands and tasks so'],
+  ['postdeploy: a', 'another name: forge itself calls its one-off commands and tasks so'],
   ['../x: a', 'Procfile, line 1: "../x" is not a valid process type: expected 1 to 30 of a-z, 0-9 and -'],
 ])('The Procfile %j is refused with its line', (text, message) => {
   expect(() => parseProcfile(text)).toThrow(message);

@@ -1,26 +1,9 @@
 /** From the lifecycle's output to what people read: a buildpack's lines as they are, the lifecycle's own only where they help. */
-import { StringDecoder } from 'node:string_decoder';
+import { linesOf } from '../../lines-of.ts';
 import type { Report } from '../../report.ts';
 import { outOfMemoryMark, phaseMark } from './phase-spec.ts';
 
-const maxLineChars = 8192;
 const linesKept = 60;
-
-/** Whole lines of a byte stream; a line that goes on too long is cut into several. */
-export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  for await (const chunk of chunks) {
-    const lines = (rest + decoder.write(chunk)).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines.map((line) => line.replace(/\r$/, ''));
-    while (rest.length > maxLineChars) {
-      yield rest.slice(0, maxLineChars);
-      rest = rest.slice(maxLineChars);
-    }
-  }
-  if (rest !== '') yield rest;
-}
 
 export type Stage = 'start' | 'detect' | 'restore' | 'build';
 

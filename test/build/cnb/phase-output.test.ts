@@ -2,7 +2,8 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { buildFailure, lifecycleFailure } from '../../../src/build/cnb/phase-failures.ts';
-import { type BuildOutput, linesOf, participants, refusals, reportBuild } from '../../../src/build/cnb/phase-output.ts';
+import { type BuildOutput, participants, refusals, reportBuild } from '../../../src/build/cnb/phase-output.ts';
+import { linesOf } from '../../../src/lines-of.ts';
 import { createReport } from '../../../src/report.ts';
 
 async function* chunks(...parts: (string | Buffer)[]): AsyncGenerator<Buffer> {
