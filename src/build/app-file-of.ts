@@ -1,5 +1,6 @@
 /** What app.json and the Procfile ask for, as the value that goes with the code from here on. Pure. */
 import type { AppFile, EnvEntry, FormationRequest } from '../app-file.ts';
+import { appJsonChecks } from './app-json-checks.ts';
 import type { AppJson } from './app-json.ts';
 
 /** What weighs as much as one share of CPU in app.json is this much for the engine. */
@@ -13,7 +14,7 @@ export function appFileOf(appJson: AppJson, release: string | undefined): AppFil
   return {
     env: mapValues(appJson.env, envEntry),
     formation: mapValues(appJson.formation, formationRequest),
-    checks: {},
+    checks: appJsonChecks(appJson.healthchecks),
     tasks: { predeploy: dokku?.predeploy, release, postdeploy: dokku?.postdeploy, firstPostdeploy: postdeploy },
     cron: [],
   };

@@ -5,6 +5,7 @@ import { concurrencyPolicies } from '../app-file.ts';
 import { minMemoryBytes, parseSize } from '../config.ts';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey, parseProcessType } from '../names.ts';
+import { healthcheckSchema } from './app-json-checks.ts';
 
 const name = (parseName: (value: string) => string, expected: string) =>
   z.string().refine((value) => {
@@ -43,18 +44,6 @@ const formationEntry = z.strictObject({
   port: port.optional(),
 });
 
-const healthcheck = z.strictObject({
-  type: z.enum(['startup', 'readiness', 'liveness']).default('startup'),
-  name: z.string().optional(),
-  path: z.string().startsWith('/').optional(),
-  port: port.optional(),
-  /** Seconds, as Dokku has them. */
-  initialDelay: z.number().min(0).optional(),
-  timeout: z.number().positive().optional(),
-  wait: z.number().min(0).optional(),
-  attempts: z.int().min(1).optional(),
-});
-
 const cronEntry = z.strictObject({
   command,
   schedule: z.string().min(1),
@@ -71,7 +60,7 @@ const cronEntry = z.strictObject({
 const schema = z.strictObject({
   env: z.record(envKey, variable).default({}),
   formation: z.record(processType, formationEntry).default({}),
-  healthchecks: z.record(processType, z.array(healthcheck)).default({}),
+  healthchecks: z.record(processType, z.array(healthcheckSchema)).default({}),
   scripts: z
     .strictObject({
       postdeploy: command.optional(),
