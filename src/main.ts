@@ -1,7 +1,6 @@
 /** Wires the control plane: everything that `forge serve` is, in the order in which it comes up. */
 import { refuseSecondServer } from './control/socket-file.ts';
 import type { Config } from './config.ts';
-import { recover } from './deploy/recover.ts';
 import type { Log } from './log.ts';
 import { forgeVersion } from './version.ts';
 import { adminSocketPath, wireCore, type Core } from './wire/core.ts';
@@ -23,7 +22,8 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
   // Before anything is touched that a forge on this data directory may be using.
   await refuseSecondServer(adminSocketPath(config));
   const core = await wireCore(config, log, stack);
-  await recover({ store: core.store, log, resolveRef: core.repositories.resolveRef });
+  // One that cannot be ended now (the disk is full) is ended when its app's turn comes: apps serve in any case.
+  await core.recover().catch((error: unknown) => log.error({ err: error }, 'what an earlier run left under way could not be ended yet'));
   const doors = await openDoors(core, stack);
   keepReconciled(core, stack);
   const http = await portOfProxy(core);

@@ -24,7 +24,7 @@ export interface CreatedBuilders {
   readonly builders: Builders;
   /** Removes what builds of the app keep for the next one. */
   forgetBuilds(app: string): Promise<void>;
-  /** Removes what builds left behind when forge was killed in the middle. Call before the first build. */
+  /** Removes what builds left behind when forge was killed, or the engine went away, in the middle. */
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
   settled(): Promise<void>;

@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import { createRedactor } from '../redact.ts';
 import { createReport, type Report } from '../report.ts';
 import { getConfig } from '../store/app-config.ts';
+import { endDeployment, type Ending } from '../store/app-state.ts';
 import { createDeployment, updateDeployment } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { withTimeout } from '../wait.ts';
@@ -36,8 +37,9 @@ export interface Attempt {
   enter(status: DeploymentStatus, version?: number): void;
   /** From here on it cannot be canceled: the swap is being made. Throws when it was canceled before. */
   commit(): void;
+  /** Never throws: what cannot be stored now (the disk is full) is stored when the app's turn comes next. */
   succeed(): Promise<void>;
-  /** Records and reports the failure; returns it as the error to throw on. */
+  /** Records and reports the failure, as far as it can; returns it as the error to throw on. */
   fail(error: unknown): Promise<ForgeError>;
 }
 
@@ -45,6 +47,9 @@ export interface Attempts {
   open(request: AttemptRequest): Attempt;
   /** Aborts an attempt under way: `not-found` when it has ended, `conflict` when it is past its swap. */
   cancel(id: string, by: string): void;
+  isUnderWay(id: string): boolean;
+  /** How an attempt of this run ended whose end could not be stored. */
+  endOf(id: string): Ending | undefined;
   /** Cancels what is under way, except past the swap, and waits until all of it has ended. */
   close(): Promise<void>;
 }
@@ -68,13 +73,20 @@ export const deploymentLogPath = (data: string, id: string): string => join(data
 
 export function createAttempts({ store, data, log, faults }: AttemptsOptions): Attempts {
   const running = new Map<string, Running>();
+  const unrecorded = new Map<string, Ending>();
   mkdirSync(join(data, 'deployments'), { recursive: true, mode: 0o700 });
 
   const open = (request: AttemptRequest): Attempt => {
     const deployment = createDeployment(store, { app: request.app, actor: request.actor.name, origin: request.origin, reason: request.reason });
     const state: Running = { controller: new AbortController(), ended: Promise.withResolvers(), isCommitted: false };
     running.set(deployment.id, state);
-    const onEnd = () => {
+    const onEnd = (ending: Ending) => {
+      try {
+        endDeployment(store, deployment.id, ending);
+      } catch (error) {
+        log.error({ err: error, deployment: deployment.id }, 'the end of a deployment could not be stored; it is tried again');
+        unrecorded.set(deployment.id, ending);
+      }
       running.delete(deployment.id);
       state.ended.resolve();
     };
@@ -96,7 +108,7 @@ export function createAttempts({ store, data, log, faults }: AttemptsOptions): A
     await withTimeout(closeTimeoutMs, 'deployments did not end in time', async () => await ended).catch((error: unknown) => log.warn({ err: error }, 'stopping all the same'));
   };
 
-  return { open, cancel, close };
+  return { open, cancel, close, isUnderWay: (id) => running.has(id), endOf: (id) => unrecorded.get(id) };
 }
 
 interface AttemptParts {
@@ -107,7 +119,7 @@ interface AttemptParts {
   readonly log: Log;
   readonly faults: Faults | undefined;
   readonly path: string;
-  onEnd(): void;
+  onEnd(ending: Ending): void;
 }
 
 function startAttempt({ deployment, request, state, store, log, faults, path, onEnd }: AttemptParts): Attempt {
@@ -123,15 +135,11 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
   if (request.signal.aborted) leave();
   request.signal.addEventListener('abort', leave, { once: true });
 
-  const end = async (status: DeploymentStatus, failure?: string): Promise<void> => {
-    try {
-      updateDeployment(store, id, { status, failure, endedAt: new Date().toISOString() });
-    } finally {
-      request.signal.removeEventListener('abort', leave);
-      file.end();
-      await finished(file).catch(() => undefined);
-      onEnd();
-    }
+  const end = async (status: Ending['status'], failure?: string): Promise<void> => {
+    request.signal.removeEventListener('abort', leave);
+    file.end();
+    await finished(file).catch(() => undefined);
+    onEnd({ status, failure });
   };
 
   return {
@@ -157,7 +165,7 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
   };
 }
 
-const statusOf = ({ code }: ForgeError): DeploymentStatus => (code === 'canceled' || code === 'superseded' ? code : 'failed');
+const statusOf = ({ code }: ForgeError): Ending['status'] => (code === 'canceled' || code === 'superseded' ? code : 'failed');
 
 /** Ours as they are; anything else is logged whole and shown by its id alone. */
 function expected(error: unknown, log: Log, id: string): ForgeError {

@@ -23,5 +23,7 @@ export interface DeployParts {
   readonly diskDirectories: readonly string[];
   readonly faults: Faults;
   readonly log: Log;
+  /** Ends attempts of the app that nobody carries on; in the app's turn. */
+  settle(app: string): Promise<void>;
   urlOf(app: string): string;
 }

@@ -57,6 +57,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
     using turn = queue.takeIfFree(name, 'the reconciler');
     if (!turn) return;
+    await parts.settle(name);
     const app = findApp(store, name);
     const found = (await runtime.findInstances(name)).filter(({ containerId }) => !live.retiring.has(containerId));
     const wanted = app ? [wantedOf(app, found, parts)] : [];

@@ -1,33 +1,48 @@
-/** After a crash: every attempt that was under way ends with a reason. The git ref is the witness of an unconfirmed swap. */
+/**
+ * Ends attempts that nobody carries on: those of a forge that was killed, and those whose end could not be stored. The git
+ * ref is the witness of an unconfirmed swap.
+ */
+import { appendFile } from 'node:fs/promises';
 import type { Deployment } from '../domain.ts';
 import type { Log } from '../log.ts';
+import { endDeployment, type Ending } from '../store/app-state.ts';
 import { findApp } from '../store/apps.ts';
-import { findUnfinishedDeployments, findVersionLiveBefore, updateDeployment } from '../store/deployments.ts';
+import { findUnfinishedDeployments, findVersionLiveBefore } from '../store/deployments.ts';
 import { setCurrentRelease } from '../store/releases.ts';
-import { takeBack as restoreState } from '../store/app-state.ts';
 import type { Store } from '../store/store.ts';
+import { deploymentLogPath, type Attempts } from './attempt.ts';
 
 export interface RecoverParts {
   readonly store: Store;
+  /** The data directory. */
+  readonly data: string;
+  readonly attempts: Pick<Attempts, 'isUnderWay' | 'endOf'>;
   /** The commit that the branch of the app's repository names, `undefined` without one. */
   resolveRef(app: string, ref: string): Promise<string | undefined>;
   readonly log: Log;
 }
 
-/** Ends the attempts of an earlier run of forge. Runs before anything new can start. */
-export async function recover(parts: RecoverParts): Promise<void> {
-  for (const deployment of findUnfinishedDeployments(parts.store)) {
-    const isSucceeded = await hasGoneLive(deployment, parts);
-    const endedAt = new Date().toISOString();
-    if (isSucceeded) {
-      updateDeployment(parts.store, deployment.id, { status: 'succeeded', endedAt });
-    } else {
-      takeBack(deployment, parts.store);
-      updateDeployment(parts.store, deployment.id, { status: 'failed', failure: 'interrupted: forge was stopped while it went on', endedAt });
-    }
-    parts.log.info({ app: deployment.app, deployment: deployment.id, isSucceeded }, 'a deployment was interrupted');
+/** Of one app, in its turn; of all, before anything new can start. */
+export async function recover(parts: RecoverParts, app?: string): Promise<void> {
+  for (const deployment of findUnfinishedDeployments(parts.store, app)) {
+    if (!parts.attempts.isUnderWay(deployment.id)) await settle(deployment, parts);
   }
 }
+
+async function settle(deployment: Deployment, parts: RecoverParts): Promise<void> {
+  const { store, log, data, attempts } = parts;
+  const { id, app } = deployment;
+  const known = attempts.endOf(id);
+  const ending = known ?? ((await hasGoneLive(deployment, parts)) ? ({ status: 'succeeded' } as const) : interrupted);
+  store.db.transaction(() => {
+    if (ending.status !== 'succeeded') takeBackUnrecorded(deployment, store);
+    endDeployment(store, id, ending);
+  });
+  log.info({ app, deployment: id, status: ending.status }, 'an attempt that nobody carried on was ended');
+  if (!known) await appendFile(deploymentLogPath(data, id), lastLines(deployment, ending, store), { mode: 0o600 }).catch((error: unknown) => log.warn({ err: error, deployment: id }, 'the deployment log could not be written'));
+}
+
+const interrupted: Ending = { status: 'failed', failure: 'interrupted: forge was stopped while it went on' };
 
 /** Its release is current, and for a push git has moved the ref: the pusher was told yes, or would have been. */
 async function hasGoneLive(deployment: Deployment, { store, resolveRef }: RecoverParts): Promise<boolean> {
@@ -37,11 +52,16 @@ async function hasGoneLive(deployment: Deployment, { store, resolveRef }: Recove
   return (await resolveRef(deployment.app, `refs/heads/${deployment.origin.branch}`)) === deployment.origin.commit;
 }
 
-/** Makes the app what it was, when the interrupted attempt had got as far as the swap. */
-function takeBack(deployment: Deployment, store: Store): void {
-  if (restoreState(store, deployment.id)) return;
-  // Recorded by a forge that kept no such record.
+/** Its release is current, and no record tells what was before: a forge that kept none made it so. */
+function takeBackUnrecorded(deployment: Deployment, store: Store): void {
   const app = findApp(store, deployment.app);
   if (deployment.version === undefined || app?.currentVersion !== deployment.version) return;
   setCurrentRelease(store, deployment.app, findVersionLiveBefore(store, deployment.app, deployment.version));
+}
+
+/** What who reads the log later has to know; the person who started it may have read nothing. */
+function lastLines({ app: name, version }: Deployment, { status, failure }: Ending, store: Store): string {
+  if (status === 'succeeded') return `=====> forge was stopped right after the swap; v${version} is live\n`;
+  const current = findApp(store, name)?.currentVersion;
+  return ` !     ${failure}\n !     ${current === undefined ? 'nothing serves yet' : `v${current} goes on serving`}: try again\n`;
 }

@@ -9,6 +9,8 @@ import type { Queue, Turn } from './queue.ts';
 export interface TurnParts {
   readonly store: Store;
   readonly queue: Queue;
+  /** Ends attempts of the app whose end could not be stored. */
+  settle(app: string): Promise<void>;
 }
 
 export interface TakeTurn {
@@ -24,12 +26,13 @@ export interface TakeTurn {
 }
 
 /** Throws `conflict` when the app is locked, `not-found` when it is gone, `superseded` or the signal's reason while it waits. */
-export async function takeTurn(request: TakeTurn, { store, queue }: TurnParts): Promise<Turn> {
+export async function takeTurn(request: TakeTurn, { store, queue, settle }: TurnParts): Promise<Turn> {
   const { app, holder, signal, report, isReplaceable = false } = request;
   check(request, store);
   const onWait = (other: string) => report.step(`Waiting for ${other} of this app to end`);
   const turn = await queue.take(app, { holder, isReplaceable, signal, onWait });
   try {
+    await settle(app);
     // Again: it may have been locked, or removed, in the meantime.
     check(request, store);
     return turn;

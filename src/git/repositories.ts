@@ -6,6 +6,7 @@ import { parseAppName, parseBranch } from '../names.ts';
 import { runProcess } from '../run-process.ts';
 import { delay } from '../wait.ts';
 import { compactArgs, gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
+import { endLeftOverPushes } from './left-over-pushes.ts';
 
 /** With these, `git archive` writes the blobs' own bytes: no filters, no conversions, nothing left out. */
 const attributes = '* -export-ignore -export-subst -ident -text -eol -filter -working-tree-encoding\n';
@@ -35,7 +36,7 @@ export interface Repositories {
   remove(app: string): Promise<void>;
   /** Joins the packs of many pushes into few; safe beside pushes and fetches. Does nothing while there are fewer than `fromPacks` (50). */
   compact(app: string, fromPacks?: number): Promise<void>;
-  /** Removes what git processes that were killed left behind: quarantined objects and locks. Called before the first push. */
+  /** Waits for pushes that an earlier forge left, then removes what killed git processes left: quarantined objects and locks. Called before the first push. */
   cleanQuarantines(): Promise<void>;
 }
 
@@ -93,7 +94,10 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
       const { exitCode, stderr } = await runProcess('git', compactArgs(pathOf(app)), { env: environment, timeoutMs: compactTimeoutMs }).finally(() => compacting.delete(app));
       if (exitCode !== 0) throw new ForgeError('failed', `could not compact the repository of ${app}: ${stderr.trim()}`);
     },
-    cleanQuarantines: async () => await cleanAll(directory),
+    cleanQuarantines: async () => {
+      await endLeftOverPushes(directory);
+      await cleanAll(directory);
+    },
   };
 }
 

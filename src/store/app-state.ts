@@ -1,7 +1,8 @@
 /** What an app is, as one value: which release serves, and the config, settings and formation that go with it. Changes as a whole. */
-import type { AppSettings, Formation } from '../domain.ts';
+import type { AppSettings, DeploymentStatus, Formation } from '../domain.ts';
 import { getConfig, setConfig } from './app-config.ts';
 import { getApp, readSettings, updateApp } from './apps.ts';
+import { updateDeployment } from './deployments.ts';
 import { setCurrentRelease } from './releases.ts';
 import type { Store } from './store.ts';
 
@@ -38,6 +39,19 @@ export function takeBack(store: Store, deploymentId: string): boolean {
     writeAppState(store, app, { ...before, version: before.version, settings: readSettings(JSON.stringify(before.settings)) });
     store.db.run('UPDATE deployments SET undo = NULL WHERE id = ?', deploymentId);
     return true;
+  });
+}
+
+export interface Ending {
+  readonly status: Extract<DeploymentStatus, 'succeeded' | 'failed' | 'canceled' | 'superseded'>;
+  readonly failure?: string | undefined;
+}
+
+/** Ends the deployment; one that did not succeed leaves the app as it was before, in the same transaction. Throws `conflict` when it has ended. */
+export function endDeployment(store: Store, id: string, { status, failure }: Ending): void {
+  store.db.transaction(() => {
+    if (status !== 'succeeded') takeBack(store, id);
+    updateDeployment(store, id, { status, failure });
   });
 }
 

@@ -104,9 +104,10 @@ export function findDeployments(store: Store, filter: DeploymentFilter = {}): re
   return rows.map(readDeployment);
 }
 
-/** Attempts that were under way, oldest first: after a crash they are ended. */
-export function findUnfinishedDeployments(store: Store): readonly Deployment[] {
-  return store.db.all('SELECT * FROM deployments WHERE ended_at IS NULL ORDER BY id').map(readDeployment);
+/** Attempts without an end, of all apps or of one, oldest first. */
+export function findUnfinishedDeployments(store: Store, app?: string): readonly Deployment[] {
+  const [where, values] = app === undefined ? ['', []] : ['AND app = ?', [app]];
+  return store.db.all(`SELECT * FROM deployments WHERE ended_at IS NULL ${where} ORDER BY id`, ...values).map(readDeployment);
 }
 
 /** The release below `version` that went live last; `undefined` when there was none. */

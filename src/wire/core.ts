@@ -6,6 +6,7 @@ import { createBuilders } from '../build/create-builders.ts';
 import type { Config } from '../config.ts';
 import { createAttempts } from '../deploy/attempt.ts';
 import type { DeployParts } from '../deploy/parts.ts';
+import { recover } from '../deploy/recover.ts';
 import { createDeployer, type Deployer } from '../deploy/deployer.ts';
 import { createLive } from '../deploy/live.ts';
 import { createQueue } from '../deploy/queue.ts';
@@ -42,6 +43,10 @@ export interface Core {
   /** Port in printed URLs; known once the proxy answers. */
   readonly publicPort: { http: number };
   readonly faults: Faults;
+  /** Ends what an earlier run left under way. */
+  recover(): Promise<void>;
+  /** Removes what interrupted builds left. */
+  sweepBuilds(): Promise<void>;
   readonly stopping: AbortSignal;
 }
 
@@ -71,10 +76,12 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const onCollectError = (error: unknown) => log.warn({ err: error }, 'the image registry could not be cleaned up; tomorrow it is tried again');
   stack.use(every(collectEveryMs, async () => await collectGarbage(stopping.signal), onCollectError));
   void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
-  void sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
+  const sweepBuilds = async (): Promise<void> => await sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
+  void sweepBuilds();
   const publicPort = { http: config.http };
   const attempts = createAttempts({ store, data: config.data, log, faults });
   stack.defer(async () => await attempts.close());
+  const recoverAll = async (app?: string): Promise<void> => await recover({ store, data: config.data, attempts, resolveRef: repositories.resolveRef, log }, app);
   const parts: DeployParts = {
     store,
     config,
@@ -85,13 +92,14 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     builds: createSlots(config.buildConcurrency),
     attempts,
     faults,
+    settle: recoverAll,
     log,
     diskDirectories: [config.data, '/var/lib/docker'],
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
   const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, stopping: stopping.signal };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

@@ -8,7 +8,7 @@ import type { Core } from './core.ts';
 const reconcileEveryMs = 60_000;
 
 /** Serves what runs at once, then repairs: now, when the engine comes back, and every minute. */
-export function keepReconciled({ reconciler, runtime, log, stopping }: Core, stack: AsyncDisposableStack): void {
+export function keepReconciled({ reconciler, runtime, log, stopping, sweepBuilds }: Core, stack: AsyncDisposableStack): void {
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, stopping]);
   const onError = (error: unknown) => {
@@ -20,7 +20,17 @@ export function keepReconciled({ reconciler, runtime, log, stopping }: Core, sta
   void pass();
   void warnOfOpenFirewall(runtime, log, signal).catch(onError);
   const timer = every(reconcileEveryMs, pass, onError);
-  const watching = watchEngine({ runtime, reconciler, pass, log, signal });
+  const watching = watchEngine({
+    runtime,
+    reconciler,
+    pass: async () => {
+      // What was being built when the engine went away could not be removed then.
+      void sweepBuilds();
+      await pass();
+    },
+    log,
+    signal,
+  });
   stack.defer(async () => {
     timer[Symbol.dispose]();
     controller.abort();

@@ -45,7 +45,7 @@ function openMachine(): Machine {
     retire: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `retire ${containerId}`)),
   };
   const config = { memory: 512, cpuShares: 1024, pids: 512, drainTimeout: 0, stopTimeout: 0 };
-  const parts = { store, runtime, live, config, queue: createQueue(), log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
+  const parts = { store, runtime, live, config, queue: createQueue(), settle: async () => undefined, log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
   return Object.assign(machine, { reconciler: createReconciler(parts) });
 }
 

@@ -5,7 +5,7 @@ import { createApp, getApp } from '../../src/store/apps.ts';
 import { createDeployment, findDeployment, findUnfinishedDeployments, updateDeployment } from '../../src/store/deployments.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import type { Store } from '../../src/store/store.ts';
-import { openTestStore, silentLog } from '../store/open-test-store.ts';
+import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
 import { sampleRelease } from '../store/sample-release.ts';
 
 const commit = 'c'.repeat(40);
@@ -29,7 +29,8 @@ function swap(store: Store, origin?: Origin): Deployment {
 
 const succeed = (store: Store, origin?: Origin): void => void updateDeployment(store, swap(store, origin).id, { status: 'succeeded' });
 
-const recoverWithRef = async (store: Store, ref: string | undefined): Promise<void> => await recover({ store, log: silentLog, resolveRef: async () => ref });
+const recoverWithRef = async (store: Store, ref: string | undefined): Promise<void> => await recover({ store, data: temporaryDirectory(), attempts: nobody, log: silentLog, resolveRef: async () => ref });
+const nobody = { isUnderWay: () => false, endOf: () => undefined };
 
 describe('recover', () => {
   it('takes a swap back whose ref git has not moved', async () => {

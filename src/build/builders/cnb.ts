@@ -23,6 +23,7 @@ import type { TurnLock } from '../cnb/turn-lock.ts';
 import { type ProjectToml, parseProjectToml } from '../project-toml.ts';
 
 const forgetTimeoutMs = 120_000;
+const sweepTimeoutMs = 60_000;
 
 export interface CnbBuilderOptions {
   readonly docker: Docker;
@@ -36,7 +37,7 @@ export interface CnbBuilderOptions {
 export interface CnbBuilder extends Builder {
   /** Forgets what builds of the app left for the next one. */
   removeApp(app: string): Promise<void>;
-  /** Removes what builds left behind when forge ended in the middle; builds that come meanwhile wait for it. Call before the first. */
+  /** Removes what builds left behind when forge or the engine ended in the middle; waits for builds under way, and new ones wait for it. */
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
   settled(): Promise<void>;
@@ -47,12 +48,13 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
   const runImages = createRunImages();
   /** By app: the export of the last build, which may still be filling the cache that the next one reads. */
   const finishing = new Map<string, Promise<void>>();
-  let sweeping: Promise<void> = Promise.resolve();
+
+  const settled = async (): Promise<void> => void (await Promise.all(finishing.values()));
 
   const build = async (request: BuildRequest): Promise<Image> => {
     const { buildTimeout } = options.config;
     using signal = withDeadline(buildTimeout, `the build took longer than its limit of ${buildTimeout / 60_000} min`, request.signal);
-    await untilAborted(Promise.allSettled([sweeping, finishing.get(request.app)]), signal);
+    await untilAborted(Promise.allSettled([finishing.get(request.app)]), signal);
     const prepared = await prepare({ options, request, runImages, signal });
     const { digest, finished } = await runPhases({ docker, ...prepared, sourceTar: request.source.tarPath, report: request.report, signal });
     track(finishing, request.app, finished);
@@ -71,10 +73,13 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
       await withTimeout(forgetTimeoutMs, `forgetting the images of ${app} took too long`, (signal) => options.registry.forget(`${repositoryOf(app)}:latest`, signal));
     },
     sweep: async () => {
-      sweeping = sweepBuilds(docker, dataId);
-      await sweeping;
+      using signal = withDeadline(options.config.buildTimeout + sweepTimeoutMs, 'builds under way did not end in time');
+      await lock.alone(signal, async () => {
+        await settled();
+        await withTimeout(sweepTimeoutMs, 'the Docker Engine did not remove what builds left in time', () => sweepBuilds(docker, dataId));
+      });
     },
-    settled: async () => void (await Promise.all(finishing.values())),
+    settled,
   };
 }
 
