@@ -17,14 +17,15 @@ const mayImport: Record<string, readonly string[]> = {
   build: ['docker', 'cron'],
   runtime: ['docker'],
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
-  operations: ['deploy', 'runtime', 'store', 'git'],
+  apps: ['deploy', 'git', 'build', 'runtime', 'store'],
+  operations: ['apps', 'deploy', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],
   api: ['operations', 'git', 'control'],
   cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
   control: [],
   cron: [],
   // With main.ts, the only place that knows every folder.
-  wire: ['docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api'],
+  wire: ['apps', 'docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api'],
 };
 
 /** Each third-party library has one door. */

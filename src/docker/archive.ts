@@ -83,7 +83,7 @@ export async function readContainerFile(
 }
 
 /** The tar of a path in a container, or `undefined` when it does not exist. */
-async function openArchive(docker: Docker, options: { containerId: string; path: string; signal: AbortSignal }): Promise<Readable | undefined> {
+export async function openArchive(docker: Docker, options: { containerId: string; path: string; signal: AbortSignal }): Promise<Readable | undefined> {
   const { containerId, path, signal } = options;
   try {
     const stream: unknown = await engineCall(`read ${path}`, docker.getContainer(containerId).getArchive({ path, abortSignal: signal }), signal);

@@ -8,18 +8,20 @@ export interface VolumeMount {
   readonly path: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly isReadOnly?: boolean;
+  /** Whether an empty volume gets what the image holds at that path, owners included. For a container that nobody else is created beside. */
+  readonly isFilledByImage?: boolean;
 }
 
 /**
- * A mount for a container's HostConfig. The engine makes the volume if there is none, and never copies what the image
- * holds at that path: containers that are created at the same time would race for it.
+ * A mount for a container's HostConfig. The engine makes the volume if there is none, and copies what the image
+ * holds at that path only where that is asked for: containers that are created at the same time would race for it.
  */
 export const mountVolume = (mount: VolumeMount): MountSettings => ({
   Type: 'volume',
   Source: mount.volume,
   Target: mount.path,
   ReadOnly: mount.isReadOnly ?? false,
-  VolumeOptions: { NoCopy: true, Labels: { ...mount.labels }, DriverConfig: { Name: 'local', Options: {} } },
+  VolumeOptions: { NoCopy: mount.isFilledByImage !== true, Labels: { ...mount.labels }, DriverConfig: { Name: 'local', Options: {} } },
 });
 
 /** Names of the volumes that carry all of these labels; '' as a value stands for any. */
@@ -27,6 +29,11 @@ export async function findVolumes(docker: Docker, labels: Readonly<Record<string
   const label = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
   const { Volumes } = await engineCall('list volumes', docker.listVolumes({ filters: { label } }));
   return (Volumes ?? []).map((volume) => volume.Name);
+}
+
+/** Makes an empty volume; one of that name that is there already is left as it is. */
+export async function createVolume(docker: Docker, name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+  await engineCall(`create volume ${name}`, docker.createVolume({ Name: name, Driver: 'local', Labels: { ...labels } }));
 }
 
 /** Removes a volume; one that is already gone is fine. Throws `conflict` while a container uses it. */

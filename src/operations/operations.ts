@@ -16,6 +16,7 @@ import { releaseOperations } from './releases.ts';
 import { runOperations } from './run.ts';
 import { settingOperations } from './settings.ts';
 import { tokenOperations } from './tokens.ts';
+import { volumeOperations } from './volumes.ts';
 
 export const operations: readonly Operation[] = [
   ...machineOperations,
@@ -30,6 +31,7 @@ export const operations: readonly Operation[] = [
   ...releaseOperations,
   ...deploymentOperations,
   ...settingOperations,
+  ...volumeOperations,
   ...keyOperations,
   ...tokenOperations,
   ...auditOperations,

@@ -1,4 +1,5 @@
 /** What operations may use; main wires it. */
+import type { Volumes } from '../apps/volumes.ts';
 import type { Config } from '../config.ts';
 import type { Deployer } from '../deploy/deployer.ts';
 import type { Log } from '../log.ts';
@@ -12,6 +13,7 @@ export interface Services {
   /** Version of forge, without `v`. */
   readonly version: string;
   readonly deployer: Deployer;
+  readonly volumes: Volumes;
   readonly runtime: Pick<Runtime, 'findInstances'>;
   readonly logs: Pick<LogCollector, 'read'>;
   readonly repositories: BranchChoice;

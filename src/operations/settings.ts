@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defaultLimits, minMemoryBytes, parseSize } from '../config.ts';
 import type { Check } from '../app-file.ts';
 import type { AppSettings, Limits } from '../domain.ts';
-import { builderNames } from '../domain.ts';
+import { builderNames, strategies } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseBranch, parseEnvKey, parseProcessType } from '../names.ts';
 import { getApp, updateApp } from '../store/apps.ts';
@@ -180,4 +180,19 @@ function liveQuantity(app: string, type: string, { services: { store } }: Contex
   return release?.formation[type]?.quantity ?? (type === 'web' ? 1 : 0);
 }
 
-export const settingOperations = [builder, buildArgs, branch, ports, checks, limits];
+const strategy = defineOperation({
+  name: 'strategy:set',
+  summary: 'Choose whether new instances start beside the old ones, or after them',
+  help: 'forge strategy:set hello recreate\nswap: new beside old, then one switch; no request is lost.\nrecreate: the old ones end first, for apps of which two must never write to one volume; requests wait or fail meanwhile.',
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'strategy'],
+  input: z.object({ app: appField, strategy: z.enum(strategies).meta(says('swap or recreate', { placeholder: 'STRATEGY' })) }),
+  audit: ({ strategy: name }) => ({ strategy: name }),
+  // Nothing restarts for it: it says how the next ones start.
+  run: async ({ app, strategy: name }, context) => await changeSettings(app, { settings: { strategy: name }, reason: `Set strategy ${name}`, restart: false }, context),
+  print: ({ app, settings }) => `From its next release on, ${app} ${settings.strategy === 'swap' ? 'starts new instances beside the old ones' : 'ends its old instances before it starts new ones'}`,
+});
+
+export const settingOperations = [builder, buildArgs, branch, ports, checks, limits, strategy];

@@ -1,6 +1,8 @@
 /** From a release to what the engine is asked to create: pure, no engine involved. */
 import type { Image, Limits, ProcessCommand, Release } from '../domain.ts';
+import { mountVolume } from '../docker/volumes.ts';
 import { labels, oneOffType } from '../labels.ts';
+import { volumeLabels, type ResolvedMount } from './volumes.ts';
 
 /** Returned to images that run as root: entrypoints of nginx, redis and postgres, apt and setcap binaries need them. */
 const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID', 'KILL', 'NET_BIND_SERVICE'] as const;
@@ -24,6 +26,8 @@ export interface InstanceSpecInput {
   readonly address: string;
   readonly command: ProcessCommand;
   readonly limits: Limits;
+  /** The release's volumes, prepared. */
+  readonly mounts: readonly ResolvedMount[];
   /** Entrypoint that the image itself has. */
   readonly imageEntrypoint: readonly string[];
   readonly stopTimeoutMs: number;
@@ -53,6 +57,8 @@ export interface OneOffSpecInput extends Omit<InstanceSpecInput, 'type' | 'ordin
   /** Variables of this command alone, before the app's config. */
   readonly env: Readonly<Record<string, string>>;
   readonly hasTerminal: boolean;
+  /** `cron.nightly`; `undefined`: `run.<id>`. */
+  readonly name?: string;
 }
 
 /**
@@ -61,7 +67,7 @@ export interface OneOffSpecInput extends Omit<InstanceSpecInput, 'type' | 'ordin
  */
 export function oneOffSpec(input: OneOffSpecInput) {
   const { release, argv, hasTerminal } = input;
-  const name = `${oneOffType}.${input.id}`;
+  const name = input.name ?? `${oneOffType}.${input.id}`;
   const { launcher } = release.image;
   return {
     ...common(input, name),
@@ -79,6 +85,19 @@ export function oneOffSpec(input: OneOffSpecInput) {
       // The output goes to the person alone; nothing of it is kept on disk.
       LogConfig: { Type: 'none', Config: {} },
     },
+  };
+}
+
+/** As `oneOffSpec`, for a command that nobody waits for: no input, and the engine keeps its output for the collector. */
+export function jobSpec(input: Omit<OneOffSpecInput, 'hasTerminal'> & { readonly name: string }) {
+  const spec = oneOffSpec({ ...input, hasTerminal: false });
+  return {
+    ...spec,
+    Labels: { ...spec.Labels, [labels.job]: input.id },
+    OpenStdin: false,
+    StdinOnce: false,
+    AttachStdin: false,
+    HostConfig: { ...spec.HostConfig, LogConfig: logConfig },
   };
 }
 
@@ -121,8 +140,8 @@ function labelsOf({ release, deploymentId, dataId }: Pick<InstanceSpecInput, 're
   };
 }
 
-/** Limits and privileges; nothing of the host is mounted. */
-function confinement({ release, network, limits }: Pick<InstanceSpecInput, 'release' | 'network' | 'limits'>, entrypoint: readonly string[]) {
+/** Limits and privileges; nothing of the host is mounted but the app's own volumes. */
+function confinement({ release, network, limits, mounts, dataId }: Pick<InstanceSpecInput, 'release' | 'network' | 'limits' | 'mounts' | 'dataId'>, entrypoint: readonly string[]) {
   return {
     NetworkMode: network,
     RestartPolicy: { Name: 'no' },
@@ -136,6 +155,7 @@ function confinement({ release, network, limits }: Pick<InstanceSpecInput, 'rele
     MemorySwap: limits.memoryBytes,
     CpuShares: limits.cpuShares,
     PidsLimit: limits.pids,
+    ...(mounts.length === 0 ? {} : { Mounts: mounts.map(({ engineName, path }) => mountVolume({ volume: engineName, path, labels: volumeLabels(dataId) })) }),
   };
 }
 

@@ -6,11 +6,12 @@ import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import type { AppNetworks } from './network.ts';
 import type { ReadinessTimings } from './readiness.ts';
+import type { VolumeBook } from './volumes.ts';
 
 /** The collector of the apps' output. */
 export interface InstanceLogs {
   /** Begins to follow a container that has just started. */
-  follow(instance: Instance): void;
+  follow(instance: Pick<Instance, 'app' | 'name' | 'containerId'>): void;
   /** Resolves when everything that the ended container wrote is stored. */
   settle(containerId: string): Promise<void>;
 }
@@ -21,6 +22,7 @@ export interface RuntimeParts {
   readonly dataId: string;
   readonly config: Pick<Config, 'domain' | 'readinessTimeout' | 'stopTimeout' | 'memory' | 'cpuShares' | 'pids'>;
   readonly networks: AppNetworks;
+  readonly volumes: VolumeBook;
   readonly logs: InstanceLogs;
   readonly log: Log;
   readonly timings: ReadinessTimings;

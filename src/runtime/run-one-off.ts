@@ -1,15 +1,16 @@
 /** One command of a person's in a fresh container of a release: same image, config, network and limits; gone afterwards. */
 import { randomBytes } from 'node:crypto';
-import { defaultLimits } from '../config.ts';
 import { attachContainer, resizeTerminal, type Streams } from '../docker/attach.ts';
-import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
+import { createContainer, inspectContainer, listContainers, removeContainer, startContainer, waitForExit } from '../docker/containers.ts';
 import type { Release, Terminal } from '../domain.ts';
 import { abortError, ForgeError } from '../errors.ts';
-import { oneOffType } from '../labels.ts';
+import { labels, oneOffType, oneOffTypes } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
 import { oneOffSpec } from './container-spec.ts';
-import { findContainerIds } from './find-instances.ts';
+import { oneOffLimits } from './one-off-limits.ts';
 import type { RuntimeParts } from './parts.ts';
+import { followSize } from './terminal-size.ts';
+import { prepareMounts, type ResolvedMount } from './volumes.ts';
 
 export interface OneOffRequest extends Streams {
   readonly release: Release;
@@ -18,6 +19,8 @@ export interface OneOffRequest extends Streams {
   /** Variables of this command alone, before the app's config. */
   readonly env: Readonly<Record<string, string>>;
   readonly terminal: Terminal | undefined;
+  /** Process type whose limits it has; without one, those of `web`. */
+  readonly limitsOf?: string | undefined;
   /** Aborts when the person left: the container is killed and removed. */
   readonly signal: AbortSignal;
 }
@@ -30,9 +33,10 @@ export async function runOneOff(request: OneOffRequest, parts: RuntimeParts): Pr
   if (request.argv.length === 0) throw new ForgeError('invalid', 'no command to run', { hint: 'forge run <app> <command…>' });
   const id = randomBytes(4).toString('hex');
   const containerName = `${release.app}.${oneOffType}.${id}`;
+  const mounts = await prepareMounts(release, parts, signal);
   using lease = await parts.networks.join(release.app, 1, signal);
   try {
-    const containerId = await createContainer(parts.docker, specOf(request, { id, containerName, network: lease.network, address: lease.addresses[0] ?? '' }, parts));
+    const containerId = await createContainer(parts.docker, specOf(request, { id, containerName, network: lease.network, address: lease.addresses[0] ?? '', mounts }, parts));
     return await runCreated(containerId, request, parts);
   } finally {
     lease[Symbol.dispose]();
@@ -43,20 +47,23 @@ export async function runOneOff(request: OneOffRequest, parts: RuntimeParts): Pr
   }
 }
 
-/** Removes one-off containers of an earlier run of forge: whoever asked for them is gone. For the start only. */
+/** Removes one-off containers and tasks of an earlier run of forge: whoever asked for them is gone. For the start only. */
 export async function removeAbandoned(parts: Pick<RuntimeParts, 'docker' | 'dataId'>): Promise<void> {
-  const ids = await findContainerIds({ docker: parts.docker, dataId: parts.dataId, type: oneOffType });
-  await Promise.all(ids.map((id) => removeContainer(parts.docker, id)));
+  const { docker, dataId } = parts;
+  const found = await Promise.all([...oneOffTypes].map((type) => listContainers(docker, [`${labels.data}=${dataId}`, `${labels.type}=${type}`])));
+  // Jobs go on without anybody: they have an end of their own.
+  const abandoned = found.flat().filter(({ Labels }) => Labels[labels.job] === undefined);
+  await Promise.all(abandoned.map(({ Id }) => removeContainer(docker, Id)));
 }
 
-function specOf({ release, argv, env, terminal }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string }, { config, dataId }: RuntimeParts) {
+function specOf({ release, argv, env, terminal, limitsOf }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string; mounts: readonly ResolvedMount[] }, { config, dataId }: RuntimeParts) {
   return oneOffSpec({
     ...place,
     ...{ release, argv, dataId },
     deploymentId: oneOffType,
     env: terminal ? { TERM: release.config['TERM'] ?? 'xterm-256color', ...env } : env,
     hasTerminal: terminal !== undefined,
-    limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? defaultLimits(config),
+    limits: oneOffLimits(release, limitsOf, config),
     stopTimeoutMs: config.stopTimeout,
   });
 }
@@ -74,13 +81,6 @@ async function runCreated(containerId: string, request: OneOffRequest, { docker 
   } finally {
     attachment.close();
   }
-}
-
-/** A terminal that cannot be resized any more has ended: nothing is lost. */
-function followSize(terminal: Terminal, resize: (size: { readonly columns: number; readonly rows: number }) => Promise<void>): void {
-  const apply = (columns: number, rows: number) => void resize({ columns, rows }).catch(() => undefined);
-  apply(terminal.columns, terminal.rows);
-  terminal.onResize(apply);
 }
 
 async function tellIfOutOfMemory(containerId: string, { stderr }: OneOffRequest, docker: RuntimeParts['docker']): Promise<void> {

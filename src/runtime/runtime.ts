@@ -5,8 +5,10 @@ import { findImage } from '../docker/images.ts';
 import type { Instance } from '../domain.ts';
 import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
+import { enter, type EnterRequest } from './enter.ts';
 import { findInstances } from './find-instances.ts';
 import { checkApp, checkFirewall, type FirewallCheck } from './firewall-check.ts';
+import { createJobContainers, type JobContainers } from './job-containers.ts';
 import { createAppNetworks } from './network.ts';
 import { createOneOffs } from './one-offs.ts';
 import type { InstanceLogs, RuntimeParts } from './parts.ts';
@@ -14,8 +16,11 @@ import { readinessTimings, type ReadinessTimings } from './readiness.ts';
 import { removeApp } from './remove-app.ts';
 import { promote, restartInstance, retire, type RetireFailure, type RetireOptions } from './retire.ts';
 import { removeAbandoned, type OneOffRequest } from './run-one-off.ts';
+import { runTask, type TaskRequest } from './run-task.ts';
 import { startRelease, type StartRequest } from './start.ts';
 import { parsePool, subnetCount } from './subnet.ts';
+import { createVolumeStore, sweepVolumeContainers, type VolumeStore } from './volume-store.ts';
+import type { VolumeBook } from './volumes.ts';
 import { watch, type RuntimeEvent } from './watch.ts';
 
 export interface Runtime {
@@ -31,7 +36,15 @@ export interface Runtime {
   findInstances(app?: string): Promise<readonly Instance[]>;
   /** Runs one command in a fresh container; resolves to its exit status. The container is gone afterwards in any case. */
   runOneOff(request: OneOffRequest): Promise<number>;
-  /** At the start of forge: removes one-off containers that an earlier run left. */
+  /** Volumes in the engine: made, removed, read and written. */
+  readonly volumes: VolumeStore;
+  /** Runs one task of a deploy and shows what it writes; resolves, when it ended with status 0, to the id of the image that keeps its changes. */
+  runTask(request: TaskRequest): Promise<string | undefined>;
+  /** A command in an instance that runs; resolves to its exit status. */
+  enter(request: EnterRequest): Promise<number>;
+  /** Commands that nobody waits for. */
+  readonly jobs: JobContainers;
+  /** At the start of forge: removes one-off containers, and those that volumes were read through, that an earlier run left. */
   removeAbandoned(): Promise<void>;
   /** Starts and ends of instances until the signal aborts, across restarts of the engine. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
@@ -51,6 +64,8 @@ export interface RuntimeOptions {
   /** The app's place in the network pool; the same one for as long as the app exists. */
   allocateSubnet(app: string): number;
   readonly logs: InstanceLogs;
+  /** Which volumes apps have. */
+  readonly volumes: VolumeBook;
   /** Other than the defaults only in tests. */
   readonly timings?: ReadinessTimings;
   readonly faults?: Faults;
@@ -61,7 +76,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const last = subnetCount(parsePool(config.networkPool)) - 1;
   const allocateSubnet = (app: string): number => (app === checkApp ? last : options.allocateSubnet(app));
   const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
-  const parts: RuntimeParts = { docker, dataId, config, networks, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
+  const parts: RuntimeParts = { docker, dataId, config, networks, volumes: options.volumes, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
   const oneOffs = createOneOffs(parts);
   return {
     startRelease: (request) => startRelease(request, parts),
@@ -70,7 +85,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     restartInstance: (instance, signal) => restartInstance(instance, signal, parts),
     findInstances: (app) => findInstances({ docker, dataId, app }),
     runOneOff: (request) => oneOffs.run(request),
-    removeAbandoned: () => removeAbandoned({ docker, dataId }),
+    enter: (request) => enter(request, parts),
+    jobs: createJobContainers(parts),
+    runTask: (request) => runTask(request, parts),
+    volumes: createVolumeStore(parts),
+    removeAbandoned: async () => {
+      await removeAbandoned({ docker, dataId });
+      await sweepVolumeContainers({ docker, dataId });
+    },
     watch: (signal) => watch({ docker, dataId, log }, signal),
     checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
     hasImage: async (reference) => (await findImage(docker, reference)) !== undefined,

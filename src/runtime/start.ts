@@ -17,6 +17,7 @@ import { placesOf, type Place } from './places.ts';
 import { askOf, placeOf } from './probe.ts';
 import { untilReady } from './readiness.ts';
 import { discard } from './retire.ts';
+import { prepareMounts, type ResolvedMount } from './volumes.ts';
 
 export interface StartRequest {
   readonly release: Release;
@@ -42,10 +43,11 @@ export async function startRelease(request: StartRequest, parts: RuntimeParts): 
   const running: Promise<Instance>[] = [];
   const image = inspectImage(parts.docker, release.image.reference);
   image.catch(() => undefined);
+  const mounts = await prepareMounts(release, parts, signal);
   using lease = await parts.networks.join(release.app, places.length, signal);
   try {
     const imageEntrypoint = (await image).entrypoint;
-    running.push(...starts.map((start, index) => startOne({ start, request, lease, index, imageEntrypoint }, parts)));
+    running.push(...starts.map((start, index) => startOne({ start, request, lease, index, imageEntrypoint, mounts }, parts)));
     const instances = await withTimeout(engineTimeoutMs, 'the Docker Engine did not start the containers in time', () => Promise.all(running), signal);
     parts.faults?.reach('containers-started');
     await allReady(instances, request, parts);
@@ -77,15 +79,16 @@ interface StartOne {
   readonly lease: Lease;
   readonly index: number;
   readonly imageEntrypoint: readonly string[];
+  readonly mounts: readonly ResolvedMount[];
 }
 
-async function startOne({ start, request, lease, index, imageEntrypoint }: StartOne, parts: RuntimeParts): Promise<Instance> {
+async function startOne({ start, request, lease, index, imageEntrypoint, mounts }: StartOne, parts: RuntimeParts): Promise<Instance> {
   const { release, deploymentId } = request;
   const { place, command, containerName } = start;
   const address = lease.addresses[index] ?? '';
   const limits = release.formation[place.type]?.limits ?? defaultLimits(parts.config);
   const spec = instanceSpec({
-    ...{ release, deploymentId, ...place, command, containerName, limits, imageEntrypoint, address },
+    ...{ release, deploymentId, ...place, command, containerName, limits, imageEntrypoint, mounts, address },
     dataId: parts.dataId,
     network: lease.network,
     stopTimeoutMs: parts.config.stopTimeout,

@@ -24,7 +24,9 @@ import { createRuntime, type Runtime } from '../runtime/runtime.ts';
 import { parsePool, subnetCount } from '../runtime/subnet.ts';
 import { allocateSubnetIndex } from '../store/network-slots.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { getMountedVolume, setVolumeFilled } from '../store/volumes.ts';
 import { every } from '../wait.ts';
+import { wireApps, type AppThings } from './apps.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const collectEveryMs = 24 * 60 * 60_000;
@@ -39,6 +41,7 @@ export interface Core {
   readonly runtime: Runtime;
   readonly logs: LogCollector;
   readonly deployer: Deployer;
+  readonly things: AppThings;
   readonly reconciler: Reconciler;
   /** Port in printed URLs; known once the proxy answers. */
   readonly publicPort: { http: number };
@@ -69,7 +72,8 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   stack.defer(async () => await logs.close());
   const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
   await repositories.cleanQuarantines();
-  const runtime = createRuntime({ docker, dataId, config, log, logs, faults, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
+  const volumes = { find: (app: string, name: string) => getMountedVolume(store, app, name), setFilled: (name: string) => setVolumeFilled(store, name) };
+  const runtime = createRuntime({ docker, dataId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
   const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
   const { builders, forgetBuilds, collectGarbage, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
@@ -98,8 +102,9 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
   const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
+  const things = wireApps(parts);
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

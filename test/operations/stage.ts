@@ -2,13 +2,16 @@
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
 import { candidateState } from '../../src/deploy/candidate.ts';
+import { createVolumes } from '../../src/apps/volumes.ts';
 import type { ChangeRequest } from '../../src/deploy/changes.ts';
+import { createQueue } from '../../src/deploy/queue.ts';
 import type { Deployer, OneOffRequest } from '../../src/deploy/deployer.ts';
 import type { Actor, Instance, Release, Session, Terminal } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { operator } from '../../src/operations/actors.ts';
 import { runOperation } from '../../src/operations/run-operation.ts';
 import type { Services } from '../../src/operations/services.ts';
+import type { VolumeStore } from '../../src/runtime/volume-store.ts';
 import type { LogLine, ReadLogsOptions } from '../../src/runtime/logs/read-logs.ts';
 import { getConfig } from '../../src/store/app-config.ts';
 import { writeAppState } from '../../src/store/app-state.ts';
@@ -64,6 +67,7 @@ export function openStage(): Stage {
     config: loadConfig({ data, flags: {}, env: {} }),
     version: '1.2.3',
     deployer: bookkeeper(stage),
+    volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], log: silentLog }),
     runtime: { findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
     logs: {
       read: async function* (_app, options) {
@@ -120,6 +124,17 @@ export function release(store: Store, app: string, reason = 'Deploy 3f2a91c'): R
   setCurrentRelease(store, app, made.version);
   return made;
 }
+
+/** Volumes of an engine that holds none of their files. */
+const shelf = ({ asked }: { readonly asked: string[] }): VolumeStore => ({
+  dataId: 'data1',
+  create: async (name) => void asked.push(`create volume ${name}`),
+  remove: async (name) => void asked.push(`remove volume ${name}`),
+  read: async (_name, _signal, use) => await use(Readable.from([Buffer.alloc(1024)])),
+  write: async (name, archive) => {
+    for await (const chunk of archive) asked.push(`write ${(chunk as Buffer).length} bytes to ${name}`);
+  },
+});
 
 interface Books {
   readonly store: Store;

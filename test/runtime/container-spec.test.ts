@@ -34,6 +34,7 @@ const place = {
   address: '10.224.0.2',
   limits: { memoryBytes: 512, cpuShares: 1024, pids: 100 },
   stopTimeoutMs: 10_500,
+  mounts: [],
 };
 const input = { ...place, release, type: 'web', ordinal: 1, command: { entrypoint: undefined, command: undefined }, imageEntrypoint: [] };
 const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID', 'KILL', 'NET_BIND_SERVICE'];

@@ -15,7 +15,7 @@ export interface TestRuntime extends AsyncDisposable {
   readonly runtime: Runtime;
   readonly dataId: string;
   /** Instances whose output the collector was asked to follow, and containers it was asked to settle. */
-  readonly followed: Instance[];
+  readonly followed: Pick<Instance, 'app' | 'name' | 'containerId'>[];
   readonly settled: string[];
   /** What a container had written when it was settled. */
   readonly lastLines: Map<string, string[]>;
@@ -27,7 +27,7 @@ const quick: ReadinessTimings = { ...readinessTimings, steadyMs: 500, loopbackMs
 export function testRuntime(apps: readonly string[]): TestRuntime {
   const dataId = `test${randomBytes(4).toString('hex')}`;
   const slots = new Map<string, number>();
-  const followed: Instance[] = [];
+  const followed: TestRuntime['followed'] = [];
   const settled: string[] = [];
   const lastLines = new Map<string, string[]>();
   const settle = async (id: string): Promise<void> => {
@@ -39,6 +39,7 @@ export function testRuntime(apps: readonly string[]): TestRuntime {
     dataId,
     config: { domain: 'example.test', readinessTimeout: 20_000, stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
     log: pino({ level: 'silent' }),
+    volumes: { find: (_app, name) => ({ engineName: name, isFilled: false }), setFilled: () => undefined },
     allocateSubnet: (app) => slots.get(app) ?? slots.set(app, slots.size).size - 1,
     logs: { follow: (instance) => void followed.push(instance), settle },
     timings: quick,

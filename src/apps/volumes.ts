@@ -1,0 +1,148 @@
+/** Volumes of apps: made, removed, backed up and restored. Mounting is a change of settings and goes through deploy/. */
+import type { Readable } from 'node:stream';
+import { extract as tarExtract } from 'tar-stream';
+import { watchFreeSpace } from '../build/free-space.ts';
+import type { Config } from '../config.ts';
+import { liveRelease } from '../deploy/changes.ts';
+import type { Queue } from '../deploy/queue.ts';
+import { appOf, takeTurn } from '../deploy/turn.ts';
+import type { Actor } from '../domain.ts';
+import { ForgeError, isForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Report } from '../report.ts';
+import type { VolumeStore } from '../runtime/volume-store.ts';
+import type { Store } from '../store/store.ts';
+import { createVolume, dropVolume, findDroppedVolumes, forgetDroppedVolume, getVolume, prepareReplacement, replaceVolume, type Volume } from '../store/volumes.ts';
+import { checkVolumeArchive, type VolumeContents } from './volume-archive.ts';
+
+export interface VolumeRequest {
+  readonly app: string;
+  readonly name: string;
+  readonly actor: Actor;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+export interface Volumes {
+  create(request: VolumeRequest): Promise<Volume>;
+  /** Throws `conflict` while the app mounts it. */
+  remove(request: VolumeRequest): Promise<void>;
+  /** Hands the volume as a tar to `use`. What is written meanwhile may be in it or not. */
+  backup(request: VolumeRequest, use: (tar: Readable) => Promise<void>): Promise<void>;
+  /** All of the archive or nothing of it. Throws `conflict` for a volume that is not empty, unless forced, or that instances have mounted. */
+  restore(request: VolumeRequest & { readonly archive: Readable; readonly isForced: boolean }): Promise<VolumeContents>;
+  /** Removes from the engine what nothing names any more; what is still held is tried again later. */
+  sweep(): Promise<void>;
+}
+
+export interface VolumesParts {
+  readonly store: Store;
+  readonly queue: Queue;
+  readonly volumes: VolumeStore;
+  readonly config: Pick<Config, 'minFreeBytes'>;
+  readonly diskDirectories: readonly string[];
+  readonly log: Log;
+}
+
+export function createVolumes(parts: VolumesParts): Volumes {
+  const { store, volumes } = parts;
+  return {
+    create: async ({ app, name }) => {
+      appOf(app, store);
+      const volume = createVolume(store, { app, name, dataId: volumes.dataId });
+      try {
+        await volumes.create(volume.engineName);
+      } catch (error) {
+        dropVolume(store, app, name);
+        throw error;
+      }
+      return volume;
+    },
+    remove: async (request) => {
+      const { app, name } = request;
+      using _turn = await volumeTurn(request, 'a removal of a volume', parts);
+      getVolume(store, app, name);
+      refuseMounted(request, store);
+      dropVolume(store, app, name);
+      await sweep(parts);
+    },
+    backup: async ({ app, name, signal }, use) => await volumes.read(getVolume(store, app, name).engineName, signal, use),
+    restore: async (request) => {
+      using _turn = await volumeTurn(request, 'a restore of a volume', parts);
+      return await restore(request, parts);
+    },
+    sweep: async () => await sweep(parts),
+  };
+}
+
+const volumeTurn = async ({ app, signal, report }: VolumeRequest, holder: string, parts: VolumesParts) => await takeTurn({ app, holder, signal, report, isRelease: true }, parts);
+
+function refuseMounted({ app: appName, name }: VolumeRequest, store: Store): void {
+  const app = appOf(appName, store);
+  const live = app.currentVersion === undefined ? [] : liveRelease(app, { store }).settings.mounts;
+  if (![...app.settings.mounts, ...live].some(({ volume }) => volume === name)) return;
+  throw new ForgeError('conflict', `${appName} has its volume ${name} mounted`, { hint: `forge volumes:unmount ${appName} ${name} takes it out of the instances first` });
+}
+
+/** Into a new volume of the engine, which takes the old one's place when all of it is there. */
+async function restore({ app: appName, name, archive, isForced, signal }: VolumeRequest & { readonly archive: Readable; readonly isForced: boolean }, parts: VolumesParts): Promise<VolumeContents> {
+  const { store, volumes, config, diskDirectories } = parts;
+  const app = appOf(appName, store);
+  const isMounted = app.currentVersion !== undefined && liveRelease(app, parts).settings.mounts.some(({ volume }) => volume === name);
+  if (isMounted && !app.isStopped) throw new ForgeError('conflict', `instances of ${appName} have its volume ${name} mounted`, { hint: `stop them first: forge ps:stop ${appName}` });
+  const { engineName: before } = getVolume(store, appName, name);
+  if (!isForced && !(await isEmpty(before, volumes, signal))) {
+    throw new ForgeError('conflict', `the volume ${name} of ${appName} is not empty`, { hint: 'with --force the backup takes the place of all that is in it' });
+  }
+  const engineName = prepareReplacement(store, appName, name);
+  try {
+    using space = watchFreeSpace({ directories: diskDirectories, minFreeBytes: config.minFreeBytes / 2, signal });
+    const contents = await fillVolume(engineName, { archive, signal: space.signal, volumes });
+    replaceVolume(store, { app: appName, name, engineName });
+    return contents;
+  } finally {
+    await sweep(parts);
+  }
+}
+
+/** Makes the volume and unpacks the checked archive into it. */
+export async function fillVolume(engineName: string, { archive, signal, volumes }: { readonly archive: Readable; readonly signal: AbortSignal; readonly volumes: VolumeStore }): Promise<VolumeContents> {
+  await volumes.create(engineName);
+  const checked = checkVolumeArchive(archive, signal);
+  try {
+    await volumes.write(engineName, checked.archive, signal);
+  } catch (error) {
+    // The engine only says that the stream ended; why it did is the reason.
+    archive.destroy();
+    await checked.done;
+    throw error;
+  }
+  return await checked.done;
+}
+
+async function isEmpty(engineName: string, volumes: VolumeStore, signal: AbortSignal): Promise<boolean> {
+  let count = 0;
+  await volumes.read(engineName, signal, async (tar) => {
+    const extract = tarExtract();
+    tar.on('error', (error) => extract.destroy(error));
+    for await (const entry of tar.pipe(extract)) {
+      count += 1;
+      if (count > 1) return;
+      entry.resume();
+    }
+  });
+  return count <= 1;
+}
+
+async function sweep({ store, volumes, log }: VolumesParts): Promise<void> {
+  for (const engineName of findDroppedVolumes(store)) {
+    try {
+      await volumes.remove(engineName);
+      forgetDroppedVolume(store, engineName);
+    } catch (error) {
+      // A container that is about to end holds it, or the engine is away.
+      const isHeld = isForgeError(error) && error.code === 'conflict';
+      log[isHeld ? 'info' : 'warn']({ err: error, volume: engineName }, 'a volume could not be removed yet; forge tries again');
+    }
+  }
+}
