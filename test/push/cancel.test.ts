@@ -17,6 +17,9 @@ const { Dockerfile: quickBuild = '', 'server.js': serverText = '' } = dockerfile
 const slowBuild = 'FROM forge-test/node:24\nWORKDIR /app\nCOPY . .\nRUN node -e "setTimeout(() => {}, 60000)"\nCMD ["node", "server.js"]\n';
 const neverListens = 'setInterval(() => undefined, 1000);';
 
+/** So that no build of an earlier run is taken from the cache. */
+const unique = (): string => String(process.hrtime.bigint());
+
 const deployment = async (app: string) => (await forge.deployments(app))[0];
 const inStatus = async (app: string, status: string): Promise<string> =>
   (await until(`a deployment of ${app} is ${status}`, async () => ((await deployment(app))?.status === status ? await deployment(app) : undefined))).id;
@@ -38,7 +41,7 @@ const phases = [
 describe.each(phases)('canceling $phase', ({ status, files }) => {
   // In an object: what can be awaited would be awaited here.
   const begin = async (): Promise<{ readonly push: Spawned }> => {
-    await writeFiles(folder, { ...files, 'unique.txt': String(process.hrtime.bigint()) });
+    await writeFiles(folder, { ...files, 'unique.txt': unique() });
     await forge.commit(folder);
     return { push: forge.git$(folder, ['push', forge.remote('hello'), 'main'], { isGroup: true }) };
   };
@@ -65,7 +68,7 @@ describe.each(phases)('canceling $phase', ({ status, files }) => {
 
 describe('a push that waits', () => {
   it('for a build slot is told its place in line, and its cancel lets the next one up', async () => {
-    await writeFiles(folder, { Dockerfile: slowBuild, 'server.js': serverText, 'unique.txt': 'slot' });
+    await writeFiles(folder, { Dockerfile: slowBuild, 'server.js': serverText, 'unique.txt': unique() });
     await forge.commit(folder);
     const building = forge.git$(folder, ['push', forge.remote('hello'), 'main'], { isGroup: true });
     const id = await inStatus('hello', 'building');
@@ -81,7 +84,7 @@ describe('a push that waits', () => {
   });
 
   it('for a config change of its app says what it waits for, as the change does for a push', async () => {
-    await writeFiles(folder, { Dockerfile: slowBuild, 'server.js': serverText, 'unique.txt': 'wait' });
+    await writeFiles(folder, { Dockerfile: slowBuild, 'server.js': serverText, 'unique.txt': unique() });
     await forge.commit(folder);
     const push = forge.git$(folder, ['push', forge.remote('hello'), 'main'], { isGroup: true });
     const id = await inStatus('hello', 'building');
