@@ -31,7 +31,7 @@ export function createVolume(store: Store, { app, name, dataId }: { readonly app
 
 /** `a` with `b-c` and `a-b` with `c` would be one; so would be a renamed app's and that of the next of its name. */
 function freeEngineName(store: Store, wanted: string): string {
-  const isTaken = store.db.get('SELECT 1 FROM volumes WHERE engine_name = ?1 UNION SELECT 1 FROM dropped_volumes WHERE engine_name = ?1', wanted) !== undefined;
+  const isTaken = store.db.get('SELECT 1 FROM volumes WHERE engine_name = ? UNION SELECT 1 FROM dropped_volumes WHERE engine_name = ?', wanted, wanted) !== undefined;
   return isTaken ? `${wanted}-${randomBytes(4).toString('hex')}` : wanted;
 }
 
