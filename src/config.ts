@@ -66,8 +66,12 @@ export const settings = {
   readinessTimeout: seconds(60, 'How long a new instance may take until it is ready.', '120'),
   drainTimeout: seconds(30, 'How long requests in flight may take to finish on a retiring instance.', '60'),
   webSocketGrace: seconds(5, 'How long WebSockets live on after a swap before they get a close frame.', '30'),
+  jobTimeout: seconds(86_400, 'How long a scheduled run or a detached command may take, unless it says otherwise; then it is stopped.', '3600'),
   stopTimeout: seconds(10, 'Time between SIGTERM and SIGKILL.', '30'),
   taskTimeout: seconds(3600, 'Time limit of one task of a deploy: predeploy, release, postdeploy.', '600'),
+  backupSchedule: text('', 'When forge makes a backup by itself: minute, hour, day, month, weekday in the machine’s time zone, or @daily and the like. Empty: never.', '30 4 * * *'),
+  backupDir: text('', 'Folder of scheduled backups; another disk is better. Default: <data>/backups.', '/mnt/backups/forge'),
+  backupKeep: number(7, 'How many scheduled backups stay.', '14'),
   proxyWorkers: number(0, 'Workers of the proxy; 0 means one per core above one.', '2'),
   proxyHeaderTimeout: seconds(15, 'How long a client may take to send a request head.', '30'),
   proxyIdleTimeout: seconds(75, 'How long an idle keep-alive connection stays open.', '120'),
@@ -110,6 +114,7 @@ export function loadConfig(input: ConfigInput): Config {
   }
   values['proxyDir'] ||= join(data, 'proxy');
   values['doorSocket'] ||= join(data, 'run', 'door.sock');
+  values['backupDir'] ||= join(data, 'backups');
   values['cacheDir'] ||= join(data, 'cache');
   const config = values as unknown as Config;
   parseDomain(config.domain);

@@ -18,14 +18,16 @@ const mayImport: Record<string, readonly string[]> = {
   runtime: ['docker'],
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
   apps: ['deploy', 'git', 'build', 'runtime', 'store'],
-  operations: ['apps', 'deploy', 'runtime', 'store', 'git'],
+  backup: ['docker', 'runtime', 'store', 'git', 'cron'],
+  operations: ['apps', 'backup', 'deploy', 'jobs', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],
   api: ['operations', 'git', 'control'],
-  cli: ['operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
+  cli: ['backup', 'operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
   control: [],
   cron: [],
+  jobs: ['deploy', 'runtime', 'store', 'cron'],
   // With main.ts, the only place that knows every folder.
-  wire: ['apps', 'docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api'],
+  wire: ['apps', 'backup', 'docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api', 'jobs'],
 };
 
 /** Each third-party library has one door. */

@@ -2,6 +2,7 @@
 import type { AppFile, EnvEntry, FormationRequest } from '../app-file.ts';
 import { appJsonChecks } from './app-json-checks.ts';
 import type { AppJson } from './app-json.ts';
+import { cronEntries } from './app-json-cron.ts';
 
 /** What weighs as much as one share of CPU in app.json is this much for the engine. */
 const cpuSharesOfOne = 1024;
@@ -16,7 +17,7 @@ export function appFileOf(appJson: AppJson, release: string | undefined): AppFil
     formation: mapValues(appJson.formation, formationRequest),
     checks: appJsonChecks(appJson.healthchecks),
     tasks: { predeploy: dokku?.predeploy, release, postdeploy: dokku?.postdeploy, firstPostdeploy: postdeploy },
-    cron: [],
+    cron: cronEntries(appJson.cron),
   };
 }
 
@@ -24,10 +25,11 @@ interface Variable {
   readonly value?: string | undefined;
   readonly required?: boolean | undefined;
   readonly generator?: 'secret' | undefined;
+  readonly description?: string | undefined;
 }
 
 /** Required unless it says otherwise, as on Heroku since 2014: https://devcenter.heroku.com/changelog-items/513 */
-const envEntry = ({ value, required = true, generator }: Variable): EnvEntry => ({ value, isRequired: required, isGenerated: generator === 'secret' });
+const envEntry = ({ value, required = true, generator, description }: Variable): EnvEntry => ({ value, isRequired: required, isGenerated: generator === 'secret', description });
 
 function formationRequest({ quantity, memory, cpu, port }: AppJson['formation'][string]): FormationRequest {
   return { quantity, memoryBytes: memory, cpuShares: cpu === undefined ? undefined : Math.max(minCpuShares, Math.round(cpu * cpuSharesOfOne)), port };

@@ -72,7 +72,7 @@ export function detect(source: Source, settings: AppSettings): Plan {
 }
 
 /** Parts of app.json that are checked only. */
-const notApplied = ['cron', 'visibility'] as const;
+const notApplied = ['visibility'] as const;
 
 function unheeded(appJson: AppJson): string[] {
   const ports = Object.entries(appJson.formation).filter(([type, { port }]) => type !== 'web' && port !== undefined);

@@ -24,6 +24,11 @@ export interface Attachment {
 export async function attachContainer(docker: Docker, id: string, { hasTerminal, signal }: { readonly hasTerminal: boolean; readonly signal: AbortSignal }): Promise<Attachment> {
   const options = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
   const socket = (await engineCall('attach to the container', docker.getContainer(id).attach(options), signal)) as Duplex;
+  return attachmentOf(socket, { hasTerminal, signal });
+}
+
+/** What the engine has handed over as one connection: a container's streams, or those of a command in it. */
+export function attachmentOf(socket: Duplex, { hasTerminal, signal }: { readonly hasTerminal: boolean; readonly signal: AbortSignal }): Attachment {
   const close = () => void socket.destroy();
   // Errors reach whoever carries; without a listener they would end forge.
   socket.on('error', () => undefined);

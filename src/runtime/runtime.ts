@@ -1,8 +1,9 @@
 /** The engine door: instances of releases, started, found, watched and retired in Docker. */
+import type { Check } from '../app-file.ts';
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import { findImage } from '../docker/images.ts';
-import type { Instance } from '../domain.ts';
+import type { Instance, Release } from '../domain.ts';
 import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import { enter, type EnterRequest } from './enter.ts';
@@ -12,6 +13,7 @@ import { createJobContainers, type JobContainers } from './job-containers.ts';
 import { createAppNetworks } from './network.ts';
 import { createOneOffs } from './one-offs.ts';
 import type { InstanceLogs, RuntimeParts } from './parts.ts';
+import { askOf, placeOf, type Ask } from './probe.ts';
 import { readinessTimings, type ReadinessTimings } from './readiness.ts';
 import { removeApp } from './remove-app.ts';
 import { promote, restartInstance, retire, type RetireFailure, type RetireOptions } from './retire.ts';
@@ -46,6 +48,8 @@ export interface Runtime {
   readonly jobs: JobContainers;
   /** At the start of forge: removes one-off containers, and those that volumes were read through, that an earlier run left. */
   removeAbandoned(): Promise<void>;
+  /** A check's question to an instance that runs, to be asked any number of times, one after the other. */
+  createAsk(instance: Instance, release: Release, check: Check): Ask;
   /** Starts and ends of instances until the signal aborts, across restarts of the engine. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
   /** Tells from inside a container whether the firewall is in place. Never throws for a test that could not be made. */
@@ -93,6 +97,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       await removeAbandoned({ docker, dataId });
       await sweepVolumeContainers({ docker, dataId });
     },
+    createAsk: (instance, release, check) => askOf(check, placeOf(instance, release, { docker, domain: config.domain })),
     watch: (signal) => watch({ docker, dataId, log }, signal),
     checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
     hasImage: async (reference) => (await findImage(docker, reference)) !== undefined,
