@@ -4,6 +4,7 @@
 start_services() {
   say 'Starting forge'
   with_settings "$forge" firewall apply >>"$log_file" 2>&1 || body "warning: the firewall could not be set (see $log_file): containers may reach services of this machine"
+  with_settings "$forge" build-caps >>"$log_file" 2>&1 || body "warning: builds could not be capped (see $log_file): forge watches them one by one"
   local proxy_generation serve_generation
   proxy_generation=$(generation_of_proxy)
   serve_generation=$program_generation-$(sha256sum "$etc/forge.env" | cut -c1-12)

@@ -13,6 +13,7 @@ export const localCommandList = [
   { words: ['serve'], usage: 'serve [--data DIR] [--json]', summary: 'Run the control plane alone, beside a proxy that runs already' },
   { words: ['proxy'], usage: 'proxy [--data DIR] [--proxy-dir DIR] [--json]', summary: 'Run the proxy alone' },
   { words: ['firewall'], usage: 'firewall apply|remove [--data DIR]', summary: 'Keep containers away from what this machine listens on (root)' },
+  { words: ['build-caps'], usage: 'build-caps [--data DIR]', summary: 'Cap what all Dockerfile builds take together, so that apps do not suffer (root)' },
   { words: ['builder:create'], usage: 'builder:create [--data DIR] [--cache-dir DIR]', summary: 'Make the local builder for buildpacks, or renew it when an input changed' },
   { words: ['supervise'], usage: 'supervise FILE', summary: 'Keep the programs of a plan running where no systemd does (bin/install)', isInternal: true },
   {
@@ -36,6 +37,9 @@ export const localCommandList = [
   { words: ['config', 'docs'], usage: 'config docs', summary: 'Print every setting of forge as Markdown' },
   { words: ['completion'], usage: 'completion bash|zsh|fish', summary: 'Print the completion of a shell: source <(forge completion bash)' },
   { words: ['deploy'], usage: 'deploy [DIR] [--app APP] | deploy [APP] --image REF', summary: 'Deploy a folder, or an image that was built elsewhere' },
+  { words: ['backup'], usage: 'backup [--to FILE] [--logs]', summary: 'Write everything of the running forge into one file' },
+  { words: ['backup:create'], usage: 'backup:create [--to FILE] [--logs]', summary: 'The same as forge backup', isInternal: true },
+  { words: ['restore'], usage: 'restore FILE [--check] [--replace] [--keep-volumes] [--data DIR]', summary: 'Make a backup this machine’s forge; before it starts' },
   { words: ['help'], usage: 'help [COMMAND]', summary: 'Show all commands, or one' },
   { words: ['version'], usage: 'version', summary: 'Print the version of forge' },
 ] as const satisfies readonly LocalCommand[];

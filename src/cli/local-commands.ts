@@ -11,6 +11,7 @@ const runs: Readonly<Record<FirstWord, Run>> = {
   up: async (rest, context) => (await import('./daemon-commands.ts')).up(rest, context),
   serve: async (rest, context) => (await import('./daemon-commands.ts')).serve(rest, context),
   proxy: async (rest, context) => (await import('./daemon-commands.ts')).proxy(rest, context),
+  'build-caps': async (rest, context) => (await import('./machine-commands.ts')).buildCaps(rest, context),
   firewall: async (rest, context) => (await import('./machine-commands.ts')).firewall(rest, context),
   'builder:create': async (rest, context) => (await import('./machine-commands.ts')).builderCreate(rest, context),
   supervise: async (rest, context) => (await import('./install-commands.ts')).supervise(rest, context),
@@ -20,6 +21,9 @@ const runs: Readonly<Record<FirstWord, Run>> = {
   config: async (_rest, context) => (await import('./machine-commands.ts')).configReference(context),
   completion: async (rest, context) => (await import('./completion.ts')).completion(rest, context),
   deploy: async (rest, context) => (await import('./deploy-folder.ts')).deployFolder(rest, context),
+  backup: async (rest, context) => (await import('./backup-to-file.ts')).backupToFile(rest, context),
+  'backup:create': async (rest, context) => (await import('./backup-to-file.ts')).backupToFile(rest, context),
+  restore: async (rest, context) => (await import('./restore.ts')).restore(rest, context),
   help: async (rest, context) => (await import('./local-help.ts')).localHelp(rest, context),
   version: async (rest, context) => (await import('./print-version.ts')).printVersion(rest, context),
 };

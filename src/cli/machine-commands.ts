@@ -1,9 +1,11 @@
 /** What is done to this machine by hand or by bin/install: firewall, local builder, the reference of the settings. */
 import { resolve } from 'node:path';
+import { formatSize } from '../config.ts';
 import { ForgeError } from '../errors.ts';
 import { readConfigFlags } from './config-flags.ts';
 import type { CommandContext } from './command-context.ts';
 import { localHelp } from './local-help.ts';
+import { untilSignal } from './until-signal.ts';
 
 const sshPort = 22;
 /** What compiling the lifecycle may see of the environment. */
@@ -24,6 +26,23 @@ export async function firewall(rest: readonly string[], context: CommandContext)
   const publicPorts = [...new Set([config.http, config.ssh, sshPort].filter((port) => port > 0))];
   const families = await applyFirewall({ publicPorts, signal });
   context.stdout.write(`Containers reach no more of this machine than ports ${publicPorts.join(', ')} (${families.join(', ')})\n`);
+  return 0;
+}
+
+/** Half the weight of an instance: builds take what apps leave. */
+const buildCpuShares = 512;
+const tasksPerBuild = 4096;
+
+export async function buildCaps(rest: readonly string[], context: CommandContext): Promise<number> {
+  const { config, help } = readConfigFlags(rest, context);
+  if (help) return await localHelp(['build-caps'], context);
+  const { capBuilds } = await import('../build/builders/cap-builds.ts');
+  const memoryBytes = config.buildMemory * config.buildConcurrency;
+  const isCapped = await capBuilds({ memoryBytes, cpuShares: buildCpuShares, tasks: tasksPerBuild * config.buildConcurrency });
+  const message = isCapped
+    ? `All Dockerfile builds together get at most ${formatSize(memoryBytes)} and half the CPU weight of an instance`
+    : 'Dockerfile builds have no control group in common here: forge watches them one by one';
+  context.stdout.write(`${message}\n`);
   return 0;
 }
 
@@ -50,12 +69,4 @@ export async function configReference({ stdout }: CommandContext): Promise<numbe
   const { configDocs } = await import('../config.ts');
   stdout.write(configDocs());
   return 0;
-}
-
-/** Aborts at the first SIGINT or SIGTERM, so that what was begun is cleaned up; a second one ends the process. */
-function untilSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = () => controller.abort(new ForgeError('canceled', 'canceled'));
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  return controller.signal;
 }

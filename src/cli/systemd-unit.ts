@@ -112,6 +112,8 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'RemainAfterExit=yes',
     'EnvironmentFile=/etc/forge/forge.env',
     `ExecStart=${program} firewall apply`,
+    // Without it builds are still watched, so a machine where it cannot be done keeps its firewall.
+    `ExecStart=-${program} build-caps`,
     '',
     '[Install]',
     'WantedBy=multi-user.target docker.service',

@@ -25,7 +25,7 @@ export function chooseEngineBuilder(cgroupDirectory: string): EngineBuilder {
 }
 
 /** Which version is mounted, if it is the host's: only the root group of v1 has a release_agent, only that of v2 no memory.current. */
-function hostGroups(directory: string): 1 | 2 | undefined {
+export function hostGroups(directory: string): 1 | 2 | undefined {
   if (existsSync(join(directory, 'memory', 'release_agent'))) return 1;
   return existsSync(join(directory, 'cgroup.controllers')) && !existsSync(join(directory, 'memory.current')) ? 2 : undefined;
 }
