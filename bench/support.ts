@@ -101,12 +101,13 @@ export interface Target {
   readonly address: string;
   readonly port: number;
   readonly host: string;
+  readonly path?: string;
 }
 
 /** One request on a connection of its own: the body of a 200, `undefined` for anything else. */
-export async function get({ address, port, host }: Target): Promise<string | undefined> {
+export async function get({ address, port, host, path = '/' }: Target): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const asked = request({ host: address, port, headers: { host }, agent: false, timeout: 5000 }, (response) => {
+  const asked = request({ host: address, port, path, headers: { host }, agent: false, timeout: 5000 }, (response) => {
     const parts: Buffer[] = [];
     response.on('data', (part: Buffer) => parts.push(part)).on('error', () => resolve(undefined));
     response.on('end', () => resolve(response.statusCode === 200 ? Buffer.concat(parts).toString() : undefined));
