@@ -5,7 +5,7 @@ import type { Log } from './log.ts';
 import { forgeVersion } from './version.ts';
 import { adminSocketPath, wireCore, type Core } from './wire/core.ts';
 import { openDoors } from './wire/doors.ts';
-import { keepReconciled } from './wire/upkeep.ts';
+import { keepAlive, keepReconciled } from './wire/upkeep.ts';
 
 export interface Forge {
   /** Where it can be reached; `ssh` is undefined where the machine's OpenSSH is the door. */
@@ -26,6 +26,7 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
   await core.recover().catch((error: unknown) => log.error({ err: error }, 'what an earlier run left under way could not be ended yet'));
   const doors = await openDoors(core, stack);
   keepReconciled(core, stack);
+  keepAlive(core, stack);
   const http = await portOfProxy(core);
   core.publicPort.http = http;
   const running = stack.move();

@@ -20,6 +20,8 @@ export interface RetireOptions {
 export interface Live {
   /** Instances that serve the app; empty when nothing does. */
   servingOf(app: string): readonly Instance[];
+  /** The same for all apps; another map whenever anything changed. */
+  all(): ReadonlyMap<string, readonly Instance[]>;
   /** Makes these serve, acknowledged by every worker of the proxy; returns those they replaced. On failure nothing changed. */
   swap(app: string, instances: readonly Instance[]): Promise<readonly Instance[]>;
   /** Forgets the app: its host is unknown from now on. */
@@ -88,6 +90,7 @@ export function createLive(parts: LiveParts): Live {
 
   return {
     servingOf: (app) => serving.get(app) ?? [],
+    all: () => serving,
     swap: async (app, instances) => {
       await untilRestored();
       const replaced = serving.get(app) ?? [];

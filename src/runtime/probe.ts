@@ -34,6 +34,8 @@ export const placeOf = (instance: Instance, { app, image }: Pick<Release, 'app' 
 
 /** The question of a check to one instance, to be asked any number of times, one after the other. */
 export function askOf({ probe, port, timeoutMs }: Check, place: ProbePlace): Ask {
+  // Nobody must be asked in its place: without an address, that would be this machine.
+  if (place.address === '') return async () => 'it does not run';
   const at = { ...place, port: port ?? place.port };
   const ask = questions[probe.kind] as (probe: Probe, place: ProbePlace, timeoutMs: number) => Ask;
   return ask(probe, at, timeoutMs);

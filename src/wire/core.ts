@@ -8,6 +8,7 @@ import { createAttempts } from '../deploy/attempt.ts';
 import type { DeployParts } from '../deploy/parts.ts';
 import { recover } from '../deploy/recover.ts';
 import { createDeployer, type Deployer } from '../deploy/deployer.ts';
+import { superviseLiveness } from '../deploy/liveness.ts';
 import { createLive } from '../deploy/live.ts';
 import { createQueue } from '../deploy/queue.ts';
 import { createReconciler, type Reconciler } from '../deploy/reconciler.ts';
@@ -51,6 +52,8 @@ export interface Core {
   /** Removes what interrupted builds left. */
   sweepBuilds(): Promise<void>;
   readonly stopping: AbortSignal;
+  /** Resolves once the signal aborted and nothing is replaced any more. */
+  superviseLiveness(signal: AbortSignal): Promise<void>;
 }
 
 export const adminSocketPath = (config: Config): string => join(config.data, 'run', 'admin.sock');
@@ -104,7 +107,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
   const things = wireApps(parts);
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

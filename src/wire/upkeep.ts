@@ -38,6 +38,16 @@ export function keepReconciled({ reconciler, runtime, log, stopping, sweepBuilds
   });
 }
 
+/** Replaces instances that fail their liveness checks. */
+export function keepAlive({ superviseLiveness, stopping }: Core, stack: AsyncDisposableStack): void {
+  const controller = new AbortController();
+  const ended = superviseLiveness(AbortSignal.any([controller.signal, stopping]));
+  stack.defer(async () => {
+    controller.abort();
+    await ended;
+  });
+}
+
 async function warnOfOpenFirewall(runtime: Runtime, log: Log, signal: AbortSignal): Promise<void> {
   const { problem } = await runtime.checkFirewall(signal);
   if (problem !== undefined) log.warn({ problem }, 'containers can reach services of this machine: run `forge firewall apply` as root');
