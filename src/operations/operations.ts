@@ -2,6 +2,7 @@
 import { ForgeError } from '../errors.ts';
 import { appOperations } from './apps.ts';
 import { auditOperations } from './audit.ts';
+import { backupOperations } from './backups.ts';
 import { configOperations } from './config.ts';
 import { deployOperations } from './deploy.ts';
 import { deploymentOperations } from './deployments.ts';
@@ -32,6 +33,7 @@ export const operations: readonly Operation[] = [
   ...deploymentOperations,
   ...settingOperations,
   ...volumeOperations,
+  ...backupOperations,
   ...keyOperations,
   ...tokenOperations,
   ...auditOperations,

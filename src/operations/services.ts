@@ -1,7 +1,10 @@
 /** What operations may use; main wires it. */
 import type { Volumes } from '../apps/volumes.ts';
+import type { Backups } from '../backup/backups.ts';
 import type { Config } from '../config.ts';
 import type { Deployer } from '../deploy/deployer.ts';
+import type { Cron } from '../jobs/cron.ts';
+import type { Jobs } from '../jobs/jobs.ts';
 import type { Log } from '../log.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -13,8 +16,11 @@ export interface Services {
   /** Version of forge, without `v`. */
   readonly version: string;
   readonly deployer: Deployer;
+  readonly backups: Pick<Backups, 'create' | 'list'>;
   readonly volumes: Volumes;
-  readonly runtime: Pick<Runtime, 'findInstances'>;
+  readonly jobs: Pick<Jobs, 'claim' | 'stop'>;
+  readonly cron: Pick<Cron, 'runNow'>;
+  readonly runtime: Pick<Runtime, 'findInstances' | 'enter'>;
   readonly logs: Pick<LogCollector, 'read'>;
   readonly repositories: BranchChoice;
   readonly log: Log;

@@ -4,7 +4,7 @@ import type { Formation, Image, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { getApp, readSettings } from './apps.ts';
 import { isDangling } from './database.ts';
-import type { Row } from './database.ts';
+import type { Database, Row } from './database.ts';
 import type { Store } from './store.ts';
 
 /** A release before it has its number. */
@@ -38,6 +38,9 @@ export function createRelease(store: Store, draft: ReleaseDraft): Release {
   });
 }
 
+/** The number that the app's next release gets. */
+export const nextVersion = (store: Store, app: string): number => Number(store.db.get('SELECT last_version FROM apps WHERE name = ?', app)?.['last_version'] ?? 0) + 1;
+
 export function findRelease(store: Store, app: string, version: number): Release | undefined {
   const row = store.db.get('SELECT * FROM releases WHERE app = ? AND version = ?', app, version);
   return row && readRelease(store, row);
@@ -69,6 +72,20 @@ export function setCurrentRelease(store: Store, app: string, version: number | u
 /** Newest first. */
 export function findReleases(store: Store, app: string, limit = 50): readonly Release[] {
   return store.db.all('SELECT * FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?', app, limit).map((row) => readRelease(store, row));
+}
+
+/** For images that another engine loaded: it may know them by other names. Takes a database that nobody uses. */
+export function replaceImageReferences(db: Database, from: string, to: string): void {
+  db.run(`UPDATE releases SET image = json_set(image, '$.reference', ?) WHERE json_extract(image, '$.reference') = ?`, to, from);
+}
+
+/** Encrypts the config of the app's releases for another name, under which the rows are about to stand. Within a transaction. */
+export function rekeyReleases(store: Store, from: string, to: string): void {
+  for (const row of store.db.all('SELECT version, config FROM releases WHERE app = ?', from)) {
+    const version = Number(row['version']);
+    const text = store.cipher.decrypt(row['config'] as Buffer, placeOf(from, version));
+    store.db.run('UPDATE releases SET config = ? WHERE app = ? AND version = ?', store.cipher.encrypt(text, placeOf(to, version)), from, version);
+  }
 }
 
 function readRelease(store: Store, row: Row): Release {

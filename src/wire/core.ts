@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { createBuilders } from '../build/create-builders.ts';
+import type { Backups } from '../backup/backups.ts';
 import type { Config } from '../config.ts';
 import { createAttempts } from '../deploy/attempt.ts';
 import type { DeployParts } from '../deploy/parts.ts';
@@ -20,17 +21,19 @@ import type { Log } from '../log.ts';
 import { connectProxy, type ProxyClient } from '../proxy/client.ts';
 import { socketName } from '../proxy/protocol.ts';
 import { replaceFile } from '../replace-file.ts';
+import type { Retention } from '../retention/retention.ts';
 import { createLogCollector, type LogCollector } from '../runtime/logs/collector.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
 import { parsePool, subnetCount } from '../runtime/subnet.ts';
 import { allocateSubnetIndex } from '../store/network-slots.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { getMountedVolume, setVolumeFilled } from '../store/volumes.ts';
-import { every } from '../wait.ts';
 import { wireApps, type AppThings } from './apps.ts';
+import { wireBackups } from './backups.ts';
+import { wireJobs, type JobServices } from './jobs.ts';
+import { collectAfterwards, wireRetention } from './retention.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const collectEveryMs = 24 * 60 * 60_000;
 
 /** Everything below the doors. */
 export interface Core {
@@ -44,6 +47,9 @@ export interface Core {
   readonly deployer: Deployer;
   readonly things: AppThings;
   readonly reconciler: Reconciler;
+  readonly backups: Backups;
+  readonly retention: Retention;
+  readonly work: JobServices;
   /** Port in printed URLs; known once the proxy answers. */
   readonly publicPort: { http: number };
   readonly faults: Faults;
@@ -78,10 +84,11 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const volumes = { find: (app: string, name: string) => getMountedVolume(store, app, name), setFilled: (name: string) => setVolumeFilled(store, name) };
   const runtime = createRuntime({ docker, dataId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
   const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
-  const { builders, forgetBuilds, collectGarbage, sweep, settled } = createBuilders({ docker, config, dataId, log });
+  const { builders, forgetBuilds, tidy, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
-  const onCollectError = (error: unknown) => log.warn({ err: error }, 'the image registry could not be cleaned up; tomorrow it is tried again');
-  stack.use(every(collectEveryMs, async () => await collectGarbage(stopping.signal), onCollectError));
+  const queue = createQueue();
+  const diskDirectories = [config.data, '/var/lib/docker'];
+  const retention = wireRetention({ store, docker, dataId, config, queue, logs, diskDirectories, tidyBuilds: tidy, log }, stack);
   void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   const sweepBuilds = async (): Promise<void> => await sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   void sweepBuilds();
@@ -95,19 +102,22 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     runtime,
     builders,
     live,
-    queue: createQueue(),
+    queue,
     builds: createSlots(config.buildConcurrency),
     attempts,
     faults,
     settle: recoverAll,
     log,
-    diskDirectories: [config.data, '/var/lib/docker'],
+    diskDirectories,
+    reclaimSpace: retention.reclaim,
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
-  const deployer = createDeployer({ ...parts, repositories, logs, forgetBuilds });
+  const deployer = collectAfterwards(createDeployer({ ...parts, repositories, logs, forgetBuilds }), retention);
   const things = wireApps(parts);
+  const backups = wireBackups({ config, store, docker, dataId, log, stopping: stopping.signal }, stack);
+  const work = wireJobs({ store, runtime, config, log }, stack);
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

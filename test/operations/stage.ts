@@ -1,16 +1,22 @@
 /** A forge without doors and engine: the real store and operations, and a deployer that only keeps the books. */
+import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
 import { candidateState } from '../../src/deploy/candidate.ts';
 import { createVolumes } from '../../src/apps/volumes.ts';
 import type { ChangeRequest } from '../../src/deploy/changes.ts';
+import { createBackups } from '../../src/backup/backups.ts';
+import { connectDocker } from '../../src/docker/connect.ts';
 import { createQueue } from '../../src/deploy/queue.ts';
 import type { Deployer, OneOffRequest } from '../../src/deploy/deployer.ts';
 import type { Actor, Instance, Release, Session, Terminal } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { operator } from '../../src/operations/actors.ts';
+import { createCron } from '../../src/jobs/cron.ts';
+import { createJobs } from '../../src/jobs/jobs.ts';
 import { runOperation } from '../../src/operations/run-operation.ts';
 import type { Services } from '../../src/operations/services.ts';
+import type { EnterRequest } from '../../src/runtime/enter.ts';
 import type { VolumeStore } from '../../src/runtime/volume-store.ts';
 import type { LogLine, ReadLogsOptions } from '../../src/runtime/logs/read-logs.ts';
 import { getConfig } from '../../src/store/app-config.ts';
@@ -18,6 +24,7 @@ import { writeAppState } from '../../src/store/app-state.ts';
 import { deleteApp, getApp, updateApp } from '../../src/store/apps.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import type { Store } from '../../src/store/store.ts';
+import { fakeContainers, type FakeContainers } from '../jobs/fake-containers.ts';
 import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
 import { sampleRelease } from '../store/sample-release.ts';
 
@@ -28,6 +35,8 @@ export interface Stage {
   readonly asked: string[];
   readonly oneOffs: OneOffRequest[];
   readonly ended: string[];
+  readonly entered: EnterRequest[];
+  readonly containers: FakeContainers;
   readonly branches: Map<string, string>;
   readonly logLines: LogLine[];
   readonly logQueries: ReadLogsOptions[];
@@ -59,16 +68,23 @@ export function openStage(): Stage {
   const data = temporaryDirectory();
   const store = openTestStore(data, clock);
   const stage = {
-    store, asked: [] as string[], oneOffs: [] as OneOffRequest[], ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
+    store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
     logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], failure: undefined as ForgeError | undefined,
   };
+  const jobs = createJobs({ store, containers: stage.containers, config: { jobTimeout: 60_000 }, log: silentLog });
   const services: Services = {
     store,
     config: loadConfig({ data, flags: {}, env: {} }),
     version: '1.2.3',
     deployer: bookkeeper(stage),
+    backups: createBackups({
+      store, data, docker: connectDocker(join(data, 'no-engine.sock')), dataId: 'test', domain: 'localhost', forge: '1.2.3', backupDir: join(data, 'backups'), schedule: '', keep: 7, log: silentLog,
+      readVolume: async () => undefined,
+    }),
     volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], log: silentLog }),
-    runtime: { findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
+    jobs,
+    cron: createCron({ store, jobs, log: silentLog }),
+    runtime: { enter: async (request) => void stage.entered.push(request) ?? 4, findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
     logs: {
       read: async function* (_app, options) {
         stage.logQueries.push(options);

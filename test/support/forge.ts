@@ -89,13 +89,18 @@ export interface BootOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Proxy and control plane as two processes, as an installed forge has them; otherwise `forge up`. */
   readonly hasOwnProxy?: boolean;
+  /** What is done with the data directory before the first start. */
+  prepare?(data: string): Promise<void>;
+  /** An admin's private key, its public one beside it; otherwise a new one. */
+  readonly adminKeyPath?: string;
 }
 
-export async function bootForge({ settings = {}, hasOwnProxy = false }: BootOptions = {}): Promise<RunningForge> {
+export async function bootForge({ settings = {}, hasOwnProxy = false, prepare, adminKeyPath }: BootOptions = {}): Promise<RunningForge> {
   await ensureNodeImage();
   const home = await mkdtemp(join(tmpdir(), 'forge-test-'));
   const data = join(home, 'data');
-  const keyPath = await createKey(home, 'admin');
+  const keyPath = adminKeyPath ?? (await createKey(home, 'admin'));
+  await prepare?.(data);
   const known = join(home, 'known_hosts');
   const fixed: Record<string, string> = { domain: 'localhost', bind: '127.0.0.1', cacheDir: process.env['FORGE_TEST_CACHE'] ?? join(root, '.cache'), buildExtraCa: extraCa, adminKey: `${keyPath}.pub`, logLevel: 'warn' };
   const proxy = hasOwnProxy ? await startCommand(['proxy', '--data', data], { ...fixed, http: '0', ...settings }) : undefined;

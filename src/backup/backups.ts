@@ -1,0 +1,180 @@
+/** The backups of a running forge: one at a time, asked for or scheduled, each recorded with how it ended. */
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { parseTimeZone, createSchedule, type Schedule, parseExpression } from '../cron/schedule.ts';
+import { dueOf } from '../cron/due.ts';
+import { ForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { beginBackup, type BackupRecord, endBackup, endInterruptedBackups, findBackups, lastScheduledBackup } from '../store/backups.ts';
+import type { Store } from '../store/store.ts';
+import { every, withDeadline } from '../wait.ts';
+import { type BackupParts, type BackupSummary, writeBackup } from './write-backup.ts';
+
+/** Longer than the largest machine's takes: a reader that has stopped reading must not keep every later backup from being made. */
+const timeoutMs = 12 * 60 * 60_000;
+const lookEveryMs = 20_000;
+const filePattern = /^forge-\d{8}T\d{6}Z\.tar\.zst$/;
+
+export interface BackupsParts extends Omit<BackupParts, 'store'> {
+  readonly store: Store;
+  readonly log: Log;
+  /** A cron expression; '' for none. */
+  readonly schedule: string;
+  /** Scheduled ones that stay. */
+  readonly keep: number;
+}
+
+export interface BackupDemand {
+  readonly actor: string;
+  readonly output: Writable;
+  readonly hasLogs: boolean;
+  onStep(text: string): void;
+  readonly signal: AbortSignal;
+}
+
+export interface ListedBackup extends BackupRecord {
+  /** Whether the file of a scheduled one is still there. */
+  readonly isThere: boolean;
+}
+
+export interface BackupList {
+  readonly directory: string;
+  readonly schedule: string;
+  /** When the next scheduled one is due. */
+  readonly next: string | undefined;
+  /** Newest first. */
+  readonly backups: readonly ListedBackup[];
+}
+
+export interface Backups {
+  /** Throws `conflict` while another is under way. */
+  create(demand: BackupDemand): Promise<BackupSummary>;
+  list(): Promise<BackupList>;
+  /** Makes a backup whenever the schedule says so; also one that was due while forge did not run. Until disposed. */
+  keepSchedule(stopping: AbortSignal): AsyncDisposable;
+}
+
+/** Throws `invalid` for a schedule that is none. */
+export function createBackups(parts: BackupsParts): Backups {
+  const { store } = parts;
+  const schedule = readSchedule(parts.schedule);
+  const begunAt = store.now();
+  let isBusy = false;
+  endInterruptedBackups(store);
+
+  const record = async (file: string | undefined, actor: string, task: () => Promise<Made>): Promise<BackupSummary> => {
+    if (isBusy) throw new ForgeError('conflict', 'another backup is under way', { hint: 'forge backup:list shows it' });
+    isBusy = true;
+    const id = beginBackup(store, { file, actor });
+    try {
+      const { summary, sizeBytes } = await task();
+      endBackup(store, id, { sizeBytes });
+      return summary;
+    } catch (error) {
+      endBackup(store, id, { failure: (error as Error).message });
+      throw error;
+    } finally {
+      isBusy = false;
+    }
+  };
+
+  const create = async ({ actor, output, ...request }: BackupDemand): Promise<BackupSummary> => {
+    using signal = withDeadline(timeoutMs, `the backup was not done within ${timeoutMs / 3_600_000} hours`, request.signal);
+    return await record(undefined, actor, async () => {
+      const summary = await writeBackup(parts, { ...request, output, signal });
+      return { summary, sizeBytes: summary.bytes };
+    });
+  };
+
+  const runIfDue = async (stopping: AbortSignal): Promise<void> => {
+    if (!schedule || isBusy) return;
+    const last = lastScheduledBackup(store);
+    const due = dueOf(schedule, last === undefined ? begunAt : new Date(last), store.now());
+    if (due.kind === 'wait') return;
+    using signal = withDeadline(timeoutMs, `the backup was not done within ${timeoutMs / 3_600_000} hours`, stopping);
+    const file = `forge-${store.now().toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.zst`;
+    await record(file, 'schedule', async () => await writeFileOf(file, parts, signal));
+  };
+
+  return {
+    create,
+    list: async () => await listBackups(parts, schedule),
+    keepSchedule: (stopping) => {
+      let last: Promise<void> = Promise.resolve();
+      const onError = (error: unknown) => {
+        if (!stopping.aborted) parts.log.error({ err: error }, 'the scheduled backup failed; forge backup:list shows it');
+      };
+      const timer = every(lookEveryMs, async () => await (last = runIfDue(stopping).catch(onError)), onError);
+      return {
+        [Symbol.asyncDispose]: async () => {
+          timer[Symbol.dispose]();
+          await last;
+        },
+      };
+    },
+  };
+}
+
+async function listBackups({ store, backupDir, schedule: text }: BackupsParts, schedule: Schedule | undefined): Promise<BackupList> {
+  const files = new Set(await listFiles(backupDir));
+  const backups = findBackups(store).map((backup) => ({ ...backup, isThere: backup.file !== undefined && files.has(backup.file) }));
+  return { directory: backupDir, schedule: text, next: schedule?.next(store.now())?.toISOString(), backups };
+}
+
+interface Made {
+  readonly summary: BackupSummary;
+  readonly sizeBytes: number;
+}
+
+function readSchedule(text: string): Schedule | undefined {
+  if (text === '') return undefined;
+  return createSchedule(parseExpression(text), parseTimeZone(new Intl.DateTimeFormat().resolvedOptions().timeZone));
+}
+
+/** Written aside, synced and renamed; older ones go only when it is complete. */
+async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSignal): Promise<Made> {
+  const { backupDir, keep, log } = parts;
+  await mkdir(backupDir, { recursive: true, mode: 0o700 });
+  for (const left of await readdir(backupDir)) if (left.endsWith('.part')) await rm(join(backupDir, left), { force: true });
+  const [path, aside] = [join(backupDir, name), join(backupDir, `${name}.part`)];
+  try {
+    const file = await open(aside, 'wx', 0o600);
+    const summary = await writeSynced(file, async (output) => await writeBackup(parts, { output, hasLogs: false, onStep: () => undefined, signal }));
+    await rename(aside, path);
+    await syncFolder(backupDir);
+    const { size } = await stat(path);
+    log.info({ path, bytes: size, missing: summary.missing }, 'a scheduled backup was made');
+    for (const old of (await listFiles(backupDir)).slice(0, -Math.max(1, keep))) await rm(join(backupDir, old), { force: true });
+    return { summary, sizeBytes: size };
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+}
+
+async function writeSynced<T>(file: Awaited<ReturnType<typeof open>>, task: (output: Writable) => Promise<T>): Promise<T> {
+  try {
+    const output = file.createWriteStream({ autoClose: false });
+    const done = await task(output);
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    output.once('error', reject).end(() => resolve(undefined));
+    await promise;
+    await file.sync();
+    return done;
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Oldest first. */
+const listFiles = async (directory: string): Promise<readonly string[]> => (await readdir(directory).catch(() => [])).filter((name) => filePattern.test(name)).sort();

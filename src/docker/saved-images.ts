@@ -1,0 +1,49 @@
+/** Images as one stream that any engine can load, layers that several share only once. */
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { abortError, ForgeError } from '../errors.ts';
+import { type Docker, engineCall, translate } from './connect.ts';
+import { removeImage } from './images.ts';
+import { readJsonLines } from './json-lines.ts';
+import { splitReference } from './local-image.ts';
+
+/** The images of these tags. The engine writes them to its own disk first. */
+export async function saveImages(docker: Docker, tags: readonly string[], signal: AbortSignal): Promise<Readable> {
+  return await engineCall('save images', (docker as unknown as Untyped).getImages({ names: tags, abortSignal: signal }), signal);
+}
+
+/** dockerode has it, its types do not. */
+interface Untyped {
+  getImages(options: { readonly names: readonly string[]; readonly abortSignal: AbortSignal }): Promise<Readable>;
+}
+
+/** Loads such a stream, with the tags that it was saved by. */
+export async function loadImages(docker: Docker, archive: Readable, signal: AbortSignal): Promise<void> {
+  const body = new PassThrough();
+  const sent = pipeline(archive, body, { signal });
+  try {
+    const [reply] = await Promise.all([docker.loadImage(body, { quiet: true, abortSignal: signal }), sent]);
+    for await (const { error } of readJsonLines<{ readonly error?: string }>(reply as AsyncIterable<Buffer>)) {
+      if (error !== undefined) throw new ForgeError('failed', `could not load images: ${error}`);
+    }
+  } catch (error) {
+    sent.catch(() => undefined);
+    if (signal.aborted) throw abortError(signal);
+    throw translate('load images', error);
+  }
+}
+
+/** Gives an image another name, `repository:tag`. Throws `not-found`. */
+export async function tagImage(docker: Docker, image: string, name: string): Promise<void> {
+  const [repo, tag] = splitReference(name);
+  await engineCall(`tag ${image}`, docker.getImage(image).tag({ repo, tag }));
+}
+
+/** Names (tags and digests) of an image. */
+export async function namesOfImage(docker: Docker, image: string): Promise<readonly string[]> {
+  const { RepoTags, RepoDigests } = await engineCall(`look at the image ${image}`, docker.getImage(image).inspect());
+  return [...(RepoTags ?? []), ...(RepoDigests ?? [])];
+}
+
+/** Takes the name away; the image goes with its last name unless a container uses it. */
+export const untagImage = removeImage;

@@ -1,0 +1,26 @@
+/** Backups, asked for and scheduled. */
+import { createBackups, type Backups } from '../backup/backups.ts';
+import { createVolumeFiles } from '../backup/volume-files.ts';
+import type { Config } from '../config.ts';
+import type { Docker } from '../docker/connect.ts';
+import type { Log } from '../log.ts';
+import type { Store } from '../store/store.ts';
+import { forgeVersion } from '../version.ts';
+
+export interface BackupWiring {
+  readonly config: Config;
+  readonly store: Store;
+  readonly docker: Docker;
+  readonly dataId: string;
+  readonly log: Log;
+  readonly stopping: AbortSignal;
+}
+
+/** The schedule is kept until the stack unwinds. */
+export function wireBackups({ config, store, docker, dataId, log, stopping }: BackupWiring, stack: AsyncDisposableStack): Backups {
+  const { readVolume } = createVolumeFiles(docker, dataId);
+  const { data, domain, backupDir, backupSchedule, backupKeep } = config;
+  const backups = createBackups({ store, docker, data, dataId, domain, forge: forgeVersion, backupDir, readVolume, log, schedule: backupSchedule, keep: backupKeep });
+  stack.use(backups.keepSchedule(stopping));
+  return backups;
+}
