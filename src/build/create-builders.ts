@@ -2,16 +2,22 @@
 import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import { removeLabelledImages } from '../docker/labelled-images.ts';
-import { labels } from '../labels.ts';
+import { removeRepository } from '../docker/images.ts';
+import { keptRepository, labels } from '../labels.ts';
 import type { Log } from '../log.ts';
 import { createReport } from '../report.ts';
+import { withDeadline } from '../wait.ts';
 import type { Builders } from './build-request.ts';
 import { createCnbBuilder } from './builders/cnb.ts';
 import { createDockerfileBuilder } from './builders/dockerfile.ts';
 import { createImageBuilder } from './builders/image.ts';
 import { createStaticBuilder } from './builders/static.ts';
 import { createRegistry } from './cnb/registry.ts';
+import { sweepBuilds } from './cnb/sweep-builds.ts';
 import { createTurnLock } from './cnb/turn-lock.ts';
+
+/** How long tidying waits for a build: others would wait behind it. */
+const lockTimeoutMs = 15_000;
 
 export interface BuilderParts {
   readonly docker: Docker;
@@ -22,14 +28,14 @@ export interface BuilderParts {
 
 export interface CreatedBuilders {
   readonly builders: Builders;
-  /** Removes what builds of the app keep for the next one. */
-  forgetBuilds(app: string): Promise<void>;
+  /** Removes what builds of the app keep for the next one, and its images but those that other apps have, named by reference. */
+  forgetBuilds(app: string, keep: ReadonlySet<string>): Promise<void>;
   /** Removes what builds left behind when forge was killed, or the engine went away, in the middle. */
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
   settled(): Promise<void>;
-  /** Deletes from the registry what no app's newest image needs; waits for builds and lets none start meanwhile. */
-  collectGarbage(signal: AbortSignal): Promise<void>;
+  /** Removes containers and volumes that builds left, and from the registry what no app's newest image needs; see `Registry.collectGarbage`. */
+  tidy(signal: AbortSignal, isApp: (name: string) => boolean): Promise<void>;
 }
 
 export function createBuilders({ docker, config, dataId, log }: BuilderParts): CreatedBuilders {
@@ -43,12 +49,20 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
       static: createStaticBuilder({ docker, dataId, config }),
       image: createImageBuilder({ docker, config }),
     },
-    forgetBuilds: async (app) => {
-      await cnb.removeApp(app);
-      await removeLabelledImages(docker, [`${labels.app}=${app}`, `${labels.data}=${dataId}`]);
+    forgetBuilds: async (app, keep) => {
+      await cnb.removeApp(app, keep);
+      await removeLabelledImages(docker, [`${labels.app}=${app}`, `${labels.data}=${dataId}`], keep);
+      await removeRepository(docker, keptRepository({ dataId, app }));
     },
     sweep: cnb.sweep,
     settled: cnb.settled,
-    collectGarbage: registry.collectGarbage,
+    tidy: async (signal, isApp) => {
+      using patience = withDeadline(lockTimeoutMs, 'a build is under way', signal);
+      await lock.alone(patience, async () => {
+        await cnb.settled();
+        await sweepBuilds(docker, dataId);
+      });
+      await registry.collectGarbage(signal, isApp);
+    },
   };
 }

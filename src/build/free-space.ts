@@ -22,7 +22,7 @@ export async function checkFreeSpace({ directories, minFreeBytes }: FreeSpaceOpt
     throw new ForgeError(
       'exhausted',
       `the disk of ${directory} is nearly full: ${inGib(freeBytes)} of ${inGib(total)} free, ${inGib(minFreeBytes)} needed; nothing was built`,
-      { hint: 'free space (docker image prune removes images that nothing uses), or lower forge’s setting minFreeBytes' },
+      { hint: 'forge disk:report shows what takes the space, forge disk:clean removes what is no longer needed; or lower forge’s setting minFreeBytes' },
     );
   }
 }

@@ -21,6 +21,8 @@ export interface DeployParts {
   readonly attempts: Attempts;
   /** Directories whose disks must have room before a build. */
   readonly diskDirectories: readonly string[];
+  /** Removes what nobody needs, for a while at most; the caller has the turn of this app. Never throws but for the signal. */
+  reclaimSpace(app: string, signal: AbortSignal): Promise<void>;
   readonly faults: Faults;
   readonly log: Log;
   /** Ends attempts of the app that nobody carries on; in the app's turn. */

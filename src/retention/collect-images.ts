@@ -1,6 +1,7 @@
 /** Gives up images of releases and removes them from the engine. Killed anywhere, the next run goes on. */
 import { listImages, type ListedImage } from '../docker/image-layers.ts';
 import { removeImage } from '../docker/images.ts';
+import { findDeployments, unfinishedStatuses } from '../store/deployments.ts';
 import { giveUpImage, keepImage } from '../store/release-images.ts';
 import { withTimeout } from '../wait.ts';
 import { planImages, type DoomedImage } from './image-plan.ts';
@@ -32,7 +33,7 @@ export async function collectImages(app: string, request: CollectImages, parts: 
   for (;;) {
     if (request.signal.aborted) return { removed: [...removed.values()], isBusy: false };
     using turn = request.heldTurn === app ? undefined : parts.queue.takeIfFree(app, 'the removal of an old image');
-    if (!turn && request.heldTurn !== app) return { removed: [...removed.values()], isBusy: true };
+    if (request.heldTurn !== app && (!turn || isUnsettled(app, parts))) return { removed: [...removed.values()], isBusy: true };
     const images = await findImages(parts, request.signal);
     const { giveUp, keepAgain, doomed } = planImages({ app, images, ...request }, { ...parts, keepReleases: parts.config.keepReleases });
     // Recorded first: from here on nothing starts from them, whatever becomes of the removal.
@@ -44,6 +45,9 @@ export async function collectImages(app: string, request: CollectImages, parts: 
     await remove(next, parts, request.signal);
   }
 }
+
+/** A forge that was killed left a change half made: until that is settled, what serves may be taken back. */
+const isUnsettled = (app: string, { store }: RetentionParts): boolean => findDeployments(store, { app, statuses: unfinishedStatuses, limit: 1 }).length > 0;
 
 export const findImages = async ({ docker }: Pick<RetentionParts, 'docker'>, signal: AbortSignal): Promise<readonly ListedImage[]> =>
   await withTimeout(listTimeoutMs, 'the Docker Engine did not list its images in time', (limited) => listImages(docker, limited), signal);

@@ -14,7 +14,9 @@ export interface RetentionParts {
   readonly queue: Pick<Queue, 'takeIfFree'>;
   readonly logs: { trim(app: string, maxBytes: number): Promise<number> };
   /** Removes what builds left, and what the image registry holds for apps that are not there. Waits only shortly for builds. */
-  tidyBuilds(isApp: (name: string) => boolean, signal: AbortSignal): Promise<void>;
+  tidyBuilds(signal: AbortSignal, isApp: (name: string) => boolean): Promise<void>;
+  /** Directories of all disks that forge writes to, the engine's among them. */
+  readonly diskDirectories: readonly string[];
   readonly log: Log;
 }
 

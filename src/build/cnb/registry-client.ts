@@ -31,6 +31,22 @@ export async function deleteManifest(registry: RegistryAccess, reference: string
   if (!ok && status !== 404) throw new ForgeError('failed', `the image registry did not delete ${reference} (status ${status})`);
 }
 
+/** Names of everything in it, such as `apps/hello`; at most a thousand. */
+export async function findRepositories(registry: RegistryAccess, signal: AbortSignal): Promise<readonly string[]> {
+  return (await list(registry, '_catalog?n=1000', signal)).repositories ?? [];
+}
+
+export async function findTags(registry: RegistryAccess, name: string, signal: AbortSignal): Promise<readonly string[]> {
+  return (await list(registry, `${name}/tags/list`, signal)).tags ?? [];
+}
+
+async function list(registry: RegistryAccess, path: string, signal: AbortSignal): Promise<{ readonly repositories?: readonly string[] | null; readonly tags?: readonly string[] | null }> {
+  const response = await ask(registry, path, 'GET', signal);
+  if (response.status === 404) return {};
+  if (!response.ok) throw new ForgeError('failed', `the image registry did not list ${path} (status ${response.status})`);
+  return (await response.json()) as object;
+}
+
 async function ask({ host, login }: RegistryAccess, path: string, method: string, signal: AbortSignal): Promise<Response> {
   const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
   return await fetch(`http://${host}/v2/${path}`, { method, headers: { authorization, accept: manifestTypes }, signal });

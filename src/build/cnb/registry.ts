@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { packEntries, putArchive } from '../../docker/archive.ts';
 import type { Docker } from '../../docker/connect.ts';
 import { createContainer, inspectContainer, removeContainer, startContainer, tailContainer } from '../../docker/containers.ts';
-import { removeRepository } from '../../docker/images.ts';
+import { findImage, removeRepository } from '../../docker/images.ts';
 import { ensurePlainNetwork } from '../../docker/plain-network.ts';
 import { runInContainer } from '../../docker/run-in-container.ts';
 import { ForgeError, isForgeError } from '../../errors.ts';
@@ -11,7 +11,7 @@ import type { Log } from '../../log.ts';
 import type { Report } from '../../report.ts';
 import { delay, untilAborted, withDeadline } from '../../wait.ts';
 import { keyOf } from '../base-image.ts';
-import { answers, deleteManifest, type RegistryAccess } from './registry-client.ts';
+import { answers, deleteManifest, findRepositories, findTags, type RegistryAccess } from './registry-client.ts';
 import { makeRegistryImage } from './registry-image.ts';
 import { registryConfigPath, registryContainer, registryFiles, registryNames } from './registry-spec.ts';
 import { freePort, loadRegistryState, type RegistryState, saveRegistryState } from './registry-state.ts';
@@ -19,6 +19,7 @@ import type { TurnLock } from './turn-lock.ts';
 
 const readyTimeoutMs = 20_000;
 const readyPollMs = 25;
+const lockTimeoutMs = 15_000;
 const collectTimeoutMs = 10 * 60_000;
 /** The first time its image is made. */
 const startTimeoutMs = 10 * 60_000;
@@ -26,10 +27,13 @@ const startTimeoutMs = 10 * 60_000;
 export interface Registry {
   /** The running registry: milliseconds when it runs, else it is started or made again, its data kept. */
   ensure(signal: AbortSignal): Promise<RegistryAccess>;
-  /** Deletes what no tag leads to; waits until no build is under way and lets none start meanwhile. Does not start a registry for it. */
-  collectGarbage(signal: AbortSignal): Promise<void>;
+  /**
+   * Deletes what no tag leads to, and all of apps that are not there. Lets no build start meanwhile; while one is under way
+   * it gives up soon, with `timeout`. Does not start a registry for it.
+   */
+  collectGarbage(signal: AbortSignal, isApp?: (name: string) => boolean): Promise<void>;
   /** Forgets `name:tag` and removes the engine's images of that name that no container uses; does not start a registry for it. */
-  forget(reference: string, signal: AbortSignal): Promise<void>;
+  forget(reference: string, signal: AbortSignal, keep?: ReadonlySet<string>): Promise<void>;
 }
 
 export interface RegistryOptions {
@@ -90,25 +94,47 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   return {
     ensure,
-    forget: async (reference, signal) => {
-      const state = await loadRegistryState(statePath, options.port, signal);
-      const found = await findRunning(docker, names.container, specKeyOf(state, options.image));
-      if (found) await deleteManifest(accessTo(found, state), reference, signal);
-      await removeRepository(docker, `127.0.0.1:${state.port}/${reference.replace(/:.*$/, '')}`);
+    forget: async (reference, signal, keep) => {
+      const { state, access } = await findExisting(options, signal);
+      if (access) await deleteManifest(access, reference, signal);
+      await removeRepository(docker, `127.0.0.1:${state.port}/${reference.replace(/:.*$/, '')}`, keep);
     },
-    collectGarbage: (signal) =>
-      lock.alone(signal, async () => {
-        const state = await loadRegistryState(statePath, options.port, signal);
-        const containerId = await findRunning(docker, names.container, specKeyOf(state, options.image));
+    collectGarbage: async (signal, isApp = () => true) => {
+      // A build that waits behind a collection that waits for a long build would wait for both.
+      using patience = withDeadline(lockTimeoutMs, 'a build is under way', signal);
+      await lock.alone(patience, async () => {
+        const { access } = await findExisting(options, signal);
         // Without it nothing was built with buildpacks: there is nothing to delete.
-        if (containerId !== undefined) await collectIn(containerId, docker, signal);
-      }),
+        if (access) await collectIn(access, { isApp, docker, signal });
+      });
+    },
   };
 }
 
-async function collectIn(containerId: string, docker: Docker, signal: AbortSignal): Promise<void> {
+/** The registry as it is: not started, not healed. */
+async function findExisting({ docker, dataId, data, port, image }: RegistryOptions, signal: AbortSignal) {
+  const state = await loadRegistryState(join(data, 'registry.json'), port, signal);
+  const containerId = await findRunning(docker, registryNames(dataId).container, specKeyOf(state, image));
+  return { state, access: containerId === undefined ? undefined : accessTo(containerId, state) };
+}
+
+/** Images of apps that are gone, and run images that no builder of this machine uses any more. */
+async function forgetStrangers(access: RegistryAccess, { isApp, docker, signal }: { isApp(name: string): boolean; docker: Docker; signal: AbortSignal }): Promise<void> {
+  for (const repository of await findRepositories(access, signal)) {
+    const app = /^apps\/(.+)$/.exec(repository)?.[1];
+    if (app !== undefined && !isApp(app)) await deleteManifest(access, `${repository}:latest`, signal);
+  }
+  // A run image is tagged with the beginning of its id.
+  for (const tag of await findTags(access, 'run', signal)) {
+    if (/^[0-9a-f]{32}$/.test(tag) && !(await findImage(docker, tag))) await deleteManifest(access, `run:${tag}`, signal);
+  }
+}
+
+async function collectIn(access: RegistryAccess, request: { isApp(name: string): boolean; docker: Docker; signal: AbortSignal }): Promise<void> {
+  await forgetStrangers(access, request);
+  const { docker, signal } = request;
   const argv = ['/usr/bin/docker-registry', 'garbage-collect', '--delete-untagged', registryConfigPath];
-  const { exitCode, output } = await runInContainer(docker, { containerId, argv, timeoutMs: collectTimeoutMs, signal });
+  const { exitCode, output } = await runInContainer(docker, { containerId: access.containerId, argv, timeoutMs: collectTimeoutMs, signal });
   if (exitCode !== 0) throw new ForgeError('failed', `the image registry could not be cleaned (exit status ${exitCode})`, { details: output.trimEnd().split('\n').slice(-10) });
 }
 
