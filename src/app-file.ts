@@ -67,6 +67,8 @@ export interface EnvEntry {
   readonly isRequired: boolean;
   /** 64 hex digits are made once. */
   readonly isGenerated: boolean;
+  /** What it is, for whoever has to set it. */
+  readonly description: string | undefined;
 }
 
 /** What app.json says of a process type. */

@@ -178,6 +178,8 @@ export interface Deployment {
   readonly reason: string;
   /** Why it did not succeed; `undefined` while under way or succeeded. */
   readonly failure: string | undefined;
+  /** What went wrong after its release had gone live, such as a postdeploy task. */
+  readonly warning: string | undefined;
   /** Release that it made; `undefined` before the releasing step. */
   readonly version: number | undefined;
   readonly createdAt: string;

@@ -1,5 +1,5 @@
 /** How a line of a Procfile becomes what a container runs. Pure. */
-import type { ProcessCommand, ProcessTypes } from '../domain.ts';
+import type { Image, ProcessCommand, ProcessTypes } from '../domain.ts';
 
 /** Words that only a shell knows; a line that begins with one needs it. */
 const shellWords = new Set([
@@ -28,11 +28,24 @@ export function shellFreeWords(line: string): readonly string[] | undefined {
  */
 export function imageProcessTypes(procfile: ReadonlyMap<string, string>, entrypoint: readonly string[]): ProcessTypes {
   if (procfile.size === 0) return { web: { entrypoint: undefined, command: undefined } };
-  const isShellForm = entrypoint.length === 3 && /(^|\/)(sh|bash|ash|dash)$/.test(entrypoint[0] ?? '') && entrypoint[1] === '-c';
-  return mapLines(procfile, (line) => {
-    const [file = '', ...args] = commandWords(line);
-    return isShellForm ? { entrypoint: [file], command: args } : { entrypoint: undefined, command: [file, ...args] };
-  });
+  return mapLines(procfile, (line) => lineCommand(line, isShellForm(entrypoint)));
+}
+
+/**
+ * How a line runs as a task of a deploy: as a line of the Procfile would, so an ENTRYPOINT gets its words as arguments.
+ * Buildpack images run it through their launcher, which gives a single argument to bash; the ENTRYPOINT of static images
+ * is forge's own and takes no commands.
+ */
+export function taskCommand(line: string, { launcher, builder }: Pick<Image, 'launcher' | 'builder'>, entrypoint: readonly string[]): ProcessCommand {
+  return launcher === undefined ? lineCommand(line, builder === 'static' || isShellForm(entrypoint)) : { entrypoint: [launcher], command: [line] };
+}
+
+/** Such an entrypoint ignores what comes after it. */
+const isShellForm = (entrypoint: readonly string[]): boolean => entrypoint.length === 3 && /(^|\/)(sh|bash|ash|dash)$/.test(entrypoint[0] ?? '') && entrypoint[1] === '-c';
+
+function lineCommand(line: string, replacesEntrypoint: boolean): ProcessCommand {
+  const [file = '', ...args] = commandWords(line);
+  return replacesEntrypoint ? { entrypoint: [file], command: args } : { entrypoint: undefined, command: [file, ...args] };
 }
 
 const mapLines = (procfile: ReadonlyMap<string, string>, toCommand: (line: string) => ProcessCommand): ProcessTypes =>

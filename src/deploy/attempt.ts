@@ -35,8 +35,14 @@ export interface Attempt {
   /** Aborts when the person left or somebody canceled, until the swap; afterwards nothing interrupts it. */
   readonly signal: AbortSignal;
   enter(status: DeploymentStatus, version?: number): void;
+  /** Keeps further values out of everything that is reported and stored from here on. */
+  hide(values: readonly string[]): void;
   /** From here on it cannot be canceled: the swap is being made. Throws when it was canceled before. */
   commit(): void;
+  /** Runs what comes after the swap; whoever cancels now, or stops forge, ends this alone. */
+  interruptible<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** Reports and records what went wrong although the release is live. */
+  warn(text: string): void;
   /** Never throws: what cannot be stored now (the disk is full) is stored when the app's turn comes next. */
   succeed(): Promise<void>;
   /** Records and reports the failure, as far as it can; returns it as the error to throw on. */
@@ -45,8 +51,8 @@ export interface Attempt {
 
 export interface Attempts {
   open(request: AttemptRequest): Attempt;
-  /** Aborts an attempt under way: `not-found` when it has ended, `conflict` when it is past its swap. */
-  cancel(id: string, by: string): void;
+  /** Aborts an attempt under way, or its task when it is past its swap: `not-found` when it has ended, `conflict` when there is no task either. */
+  cancel(id: string, by: string): 'deployment' | 'task';
   isUnderWay(id: string): boolean;
   /** How an attempt of this run ended whose end could not be stored. */
   endOf(id: string): Ending | undefined;
@@ -65,6 +71,8 @@ interface Running {
   readonly controller: AbortController;
   readonly ended: PromiseWithResolvers<void>;
   isCommitted: boolean;
+  /** What goes on after the swap and may be ended. */
+  task: AbortController | undefined;
 }
 
 const closeTimeoutMs = 20_000;
@@ -78,7 +86,7 @@ export function createAttempts({ store, data, log, faults }: AttemptsOptions): A
 
   const open = (request: AttemptRequest): Attempt => {
     const deployment = createDeployment(store, { app: request.app, actor: request.actor.name, origin: request.origin, reason: request.reason });
-    const state: Running = { controller: new AbortController(), ended: Promise.withResolvers(), isCommitted: false };
+    const state: Running = { controller: new AbortController(), ended: Promise.withResolvers(), isCommitted: false, task: undefined };
     running.set(deployment.id, state);
     const onEnd = (ending: Ending) => {
       try {
@@ -93,17 +101,18 @@ export function createAttempts({ store, data, log, faults }: AttemptsOptions): A
     return startAttempt({ deployment, request, state, store, log, faults, path: deploymentLogPath(data, deployment.id), onEnd });
   };
 
-  const cancel = (id: string, by: string): void => {
+  const cancel: Attempts['cancel'] = (id, by) => {
     const state = running.get(id);
     if (!state) throw new ForgeError('not-found', `deployment ${id} is not under way`, { hint: 'deployments:list shows how it ended' });
-    if (state.isCommitted) throw new ForgeError('conflict', `deployment ${id} is already live and can no longer be canceled`);
-    state.controller.abort(new ForgeError('canceled', `canceled by ${by}`));
+    if (state.isCommitted && !state.task) throw new ForgeError('conflict', `deployment ${id} is already live and can no longer be canceled`);
+    (state.task ?? state.controller).abort(new ForgeError('canceled', `canceled by ${by}`));
+    return state.task ? 'task' : 'deployment';
   };
 
   const close = async (): Promise<void> => {
     const reason = new ForgeError('canceled', 'canceled: forge is being stopped', { hint: 'push again in a moment' });
     const all = [...running.values()];
-    for (const { controller, isCommitted } of all) if (!isCommitted) controller.abort(reason);
+    for (const { controller, isCommitted, task } of all) (isCommitted ? task : controller)?.abort(reason);
     const ended = Promise.all(all.map((state) => state.ended.promise));
     await withTimeout(closeTimeoutMs, 'deployments did not end in time', async () => await ended).catch((error: unknown) => log.warn({ err: error }, 'stopping all the same'));
   };
@@ -127,8 +136,9 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => log.error({ err: error, deployment: id }, 'the deployment log could not be written'));
   file.on('open', () => faults?.reach('log-opened'));
-  const redact = createRedactor(Object.values(getConfig(store, app)));
-  const report = createReport([request.output, file], redact);
+  const secrets = new Set(Object.values(getConfig(store, app)));
+  let redact = createRedactor([...secrets]);
+  const report = createReport([request.output, file], (text) => redact(text));
   const leave = () => {
     if (!state.isCommitted) state.controller.abort(new ForgeError('canceled', 'canceled: the client left before the release was live'));
   };
@@ -150,9 +160,25 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
     signal: state.controller.signal,
     enter: (status, version) =>
       updateDeployment(store, id, { status, ...(version === undefined ? {} : { version }), ...(status === 'building' ? { startedAt: new Date().toISOString() } : {}) }),
+    hide: (values) => {
+      for (const value of values) secrets.add(value);
+      redact = createRedactor([...secrets]);
+    },
     commit: () => {
       if (state.controller.signal.aborted) throw abortError(state.controller.signal);
       state.isCommitted = true;
+    },
+    interruptible: async (task) => {
+      state.task = new AbortController();
+      try {
+        return await task(state.task.signal);
+      } finally {
+        state.task = undefined;
+      }
+    },
+    warn: (text) => {
+      report.problem(text);
+      updateDeployment(store, id, { warning: redact(text) });
     },
     succeed: async () => await end('succeeded'),
     fail: async (error) => {

@@ -6,7 +6,7 @@ import { portOf } from '../runtime/ports.ts';
 import { readAppState, type AppState } from '../store/app-state.ts';
 import type { ReleaseDraft } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
-import { formationOf } from './formation.ts';
+import { fixedFormation, formationOf, own } from './formation.ts';
 
 /** What a person asks to be different. It is stored when the release that carries it is live, not before. */
 export interface AppChange {
@@ -39,6 +39,11 @@ export function candidateState(app: App, change: AppChange, store: Store): AppSt
   };
 }
 
+/** The state with what the code's own files fix: that holds for as long as they say so, and stays when they no longer do. */
+export function withAppFile(state: AppState, { image, appFile }: Code, config: Config): AppState {
+  return { ...state, formation: fixedFormation(state.formation, appFile, image.processTypes, defaultLimits(config)) };
+}
+
 /** A release of this code in this state, before it has its number. Throws `invalid` when the port is ambiguous. */
 export function releaseDraft(app: string, code: Code, state: AppState, made: { readonly by: string; readonly reason: string; readonly config: Config }): ReleaseDraft {
   return {
@@ -46,7 +51,7 @@ export function releaseDraft(app: string, code: Code, state: AppState, made: { r
     ...code,
     config: state.config,
     settings: state.settings,
-    port: portOf(state.settings, code.image),
+    port: portOf({ port: state.settings.port ?? own(code.appFile.formation, 'web')?.port }, code.image),
     formation: formationOf(state, code.image.processTypes, defaultLimits(made.config)),
     reason: made.reason,
     actor: made.by,

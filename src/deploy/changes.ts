@@ -10,9 +10,9 @@ import { placesOf } from '../runtime/places.ts';
 import { readAppState, writeAppState, type AppState } from '../store/app-state.ts';
 import { updateApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
-import { candidateState, codeOf, type AppChange, type Code } from './candidate.ts';
+import { candidateState, codeOf, withAppFile, type AppChange, type Code } from './candidate.ts';
 import { recordRelease, takeAttemptTurn } from './deploy.ts';
-import { formationOf } from './formation.ts';
+import { formationOf, refuseFixed } from './formation.ts';
 import { goLive } from './go-live.ts';
 import type { DeployParts } from './parts.ts';
 import type { Turn } from './queue.ts';
@@ -47,6 +47,7 @@ export interface ReleaseChange extends ChangeRequest {
  */
 export async function change(request: ReleaseChange, parts: DeployParts): Promise<Applied> {
   const { currentVersion } = appOf(request.app, parts.store);
+  if (currentVersion !== undefined) refuseFixed(request.change.formation ?? {}, liveRelease(appOf(request.app, parts.store), parts));
   if (currentVersion !== undefined && request.restart) return { release: (await redeploy(request, parts)).version, pending: undefined };
   const { app, signal } = request;
   using _turn = await takeTurn({ app, holder: `a change (${request.reason})`, isRelease: true, signal, report: createReport([request.output]) }, parts);
@@ -69,7 +70,9 @@ export async function makeRelease(
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' } });
   try {
     using _turn = await takeAttemptTurn(attempt, parts);
-    const { code, state } = await decide(appOf(request.app, parts.store));
+    const { code, state: wanted } = await decide(appOf(request.app, parts.store));
+    const state = withAppFile(wanted, code, parts.config);
+    attempt.hide(Object.values(state.config));
     const release = recordRelease({ code, state, attempt, request, parts });
     const started = state.isStopped ? { instances: [], stopped: [] } : await startInstances(release, attempt, parts);
     await goLive({ release, state: { ...state, version: release.version }, started, attempt, parts, confirm: noConfirmation });
@@ -141,7 +144,9 @@ const takeChangeTurn = async ({ app, signal, output }: ChangeRequest, parts: Dep
 
 function scaled(app: App, changes: Readonly<Record<string, number>>, parts: DeployParts): Record<string, FormationEntry> {
   const limits = defaultLimits(parts.config);
-  const known = app.currentVersion === undefined ? undefined : Object.keys(liveRelease(app, parts).image.processTypes);
+  const live = app.currentVersion === undefined ? undefined : liveRelease(app, parts);
+  const known = live && Object.keys(live.image.processTypes);
+  if (live) refuseFixed(Object.fromEntries(Object.entries(changes).map(([type, quantity]) => [type, { quantity }])), live);
   const entries = Object.entries(changes).map(([type, quantity]): [string, FormationEntry] => {
     if (known && !known.includes(type)) {
       throw new ForgeError('invalid', `${app.name} has no process type ${JSON.stringify(type)}`, { hint: `its process types: ${known.join(', ')}` });

@@ -64,6 +64,7 @@ const info = defineOperation({
         ['took', durationOf(deployment)],
         ['release', deployment.version === undefined ? undefined : `v${deployment.version}`],
         ['failure', deployment.failure && oneLine(deployment.failure)],
+        ['warning', deployment.warning && oneLine(deployment.warning)],
       ],
       style,
     );
@@ -108,10 +109,9 @@ const cancel = defineOperation({
   input: z.object({ deployment: deploymentField }),
   audit: ({ deployment }) => ({ deployment }),
   run: async ({ deployment }, { session, services }) => {
-    await services.deployer.cancel(deployment, session.actor);
-    return { deployment };
+    return { deployment, canceled: await services.deployer.cancel(deployment, session.actor) };
   },
-  print: ({ deployment }) => `Canceled ${deployment}`,
+  print: ({ deployment, canceled }) => (canceled === 'task' ? `The release of ${deployment} is live and stays live; its postdeploy task was canceled` : `Canceled ${deployment}`),
 });
 
 function theDeployment(id: string, { services }: Context): Deployment {

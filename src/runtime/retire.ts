@@ -37,7 +37,7 @@ export async function retire(instances: readonly Instance[], options: RetireOpti
 }
 
 /** Kills and removes one that never served; its last lines are stored. */
-export async function discard(instance: Instance, parts: RuntimeParts): Promise<void> {
+export async function discard(instance: Pick<Instance, 'app' | 'name' | 'containerId'>, parts: RuntimeParts): Promise<void> {
   await killContainer(parts.docker, instance.containerId);
   await settle(instance, parts);
   await removeContainer(parts.docker, instance.containerId);
@@ -70,7 +70,7 @@ async function retireOne(instance: Instance, { stopTimeoutMs, signal }: RetireOp
   await withTimeout(engineTimeoutMs, `the Docker Engine did not remove ${instance.name} in time`, () => removeContainer(parts.docker, instance.containerId));
 }
 
-async function settle({ containerId, app, name }: Instance, { logs, log }: RuntimeParts): Promise<void> {
+async function settle({ containerId, app, name }: Pick<Instance, 'app' | 'name' | 'containerId'>, { logs, log }: RuntimeParts): Promise<void> {
   try {
     await withTimeout(settleTimeoutMs, `the last log lines of ${name} were not stored in time`, () => logs.settle(containerId));
   } catch (error) {

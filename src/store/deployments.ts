@@ -11,6 +11,8 @@ export type DeploymentDraft = Pick<Deployment, 'app' | 'actor' | 'origin' | 'rea
 export interface DeploymentPatch {
   readonly status?: DeploymentStatus;
   readonly failure?: string | undefined;
+  /** A further one goes below those before it. */
+  readonly warning?: string;
   readonly version?: number;
   /** Default: now, at the first status after `queued`. */
   readonly startedAt?: string;
@@ -74,10 +76,11 @@ export function updateDeployment(store: Store, id: string, patch: DeploymentPatc
     }
     const now = store.now().toISOString();
     store.db.run(
-      `UPDATE deployments SET status = ?, failure = ?, version = ?, started_at = ?, ended_at = ?,
+      `UPDATE deployments SET status = ?, failure = ?, warning = ?, version = ?, started_at = ?, ended_at = ?,
         undo = CASE WHEN ? THEN NULL ELSE undo END WHERE id = ?`,
       status,
       patch.failure ?? before.failure ?? null,
+      [before.warning, patch.warning].filter((warning) => warning !== undefined).join('\n') || null,
       patch.version ?? before.version ?? null,
       before.startedAt ?? patch.startedAt ?? (status !== 'queued' && !isFinished(status) ? now : null),
       isFinished(status) ? (patch.endedAt ?? now) : null,
@@ -141,6 +144,7 @@ function readDeployment(row: Row): Deployment {
     origin: JSON.parse(String(row['origin'])) as Origin,
     reason: String(row['reason']),
     failure: optional(row['failure']),
+    warning: optional(row['warning']),
     version: row['version'] === null ? undefined : Number(row['version']),
     createdAt: String(row['created_at']),
     startedAt: optional(row['started_at']),

