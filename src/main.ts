@@ -5,6 +5,7 @@ import type { Log } from './log.ts';
 import { forgeVersion } from './version.ts';
 import { adminSocketPath, wireCore, type Core } from './wire/core.ts';
 import { openDoors } from './wire/doors.ts';
+import { keepSchedules } from './wire/jobs.ts';
 import { keepAlive, keepReconciled } from './wire/upkeep.ts';
 
 export interface Forge {
@@ -27,6 +28,7 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
   const doors = await openDoors(core, stack);
   keepReconciled(core, stack);
   keepAlive(core, stack);
+  keepSchedules(core, stack);
   const http = await portOfProxy(core);
   core.publicPort.http = http;
   const running = stack.move();
@@ -34,7 +36,10 @@ export async function startForge(config: Config, log: Log): Promise<Forge> {
     addresses: { ssh: doors.ssh, http },
     adminSocket: doors.adminSocket,
     version: forgeVersion,
-    close: async () => await running.disposeAsync(),
+    close: async () => {
+      core.stop();
+      await running.disposeAsync();
+    },
   };
 }
 

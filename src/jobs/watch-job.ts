@@ -4,7 +4,7 @@ import type { Log } from '../log.ts';
 import type { JobContainer, JobContainers } from '../runtime/job-containers.ts';
 import { findJob, finishJob, type Job } from '../store/jobs.ts';
 import type { Store } from '../store/store.ts';
-import { delay } from '../wait.ts';
+import { delay, untilAborted } from '../wait.ts';
 import type { ActiveJob } from './jobs.ts';
 
 export interface WatchJob {
@@ -25,7 +25,7 @@ const retryMs = 5_000;
 export async function watchJob(options: WatchJob): Promise<Job> {
   const { job, state, store, log, signal } = options;
   try {
-    const container = await state.container;
+    const container = await untilAborted(state.container, signal);
     await untilEnded(container, options);
     await options.containers.remove(container);
   } catch (error) {

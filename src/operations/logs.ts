@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { abortError, isForgeError } from '../errors.ts';
+import type { ReadLogsOptions } from '../runtime/logs/read-logs.ts';
 import { terminalText } from '../terminal-text.ts';
 import { appField } from './fields.ts';
 import { says } from './input-form.ts';
 import { untilInterrupted } from './interrupt.ts';
-import { defineOperation } from './operation.ts';
+import { defineOperation, type Context } from './operation.ts';
 import { write } from './write.ts';
+
+export const linesField = z.int().min(0).max(100_000).default(100).meta(says('How many stored lines to begin with; default 100', { short: 'n', placeholder: 'N' }));
+export const followField = z.boolean().default(false).meta(says('Go on with new lines until you stop it', { short: 'f' }));
 
 const logs = defineOperation({
   name: 'apps:logs',
@@ -18,28 +22,30 @@ const logs = defineOperation({
   positionals: ['app'],
   input: z.object({
     app: appField,
-    lines: z.int().min(0).max(100_000).default(100).meta(says('How many stored lines to begin with; default 100', { short: 'n', placeholder: 'N' })),
-    follow: z.boolean().default(false).meta(says('Go on with new lines until you stop it', { short: 'f' })),
-    process: z.array(z.string().regex(/^[a-z][a-z0-9-]*(\.\d+)?$/, 'expected a process type such as web, or an instance such as web.1')).default([]).meta(says('Only this process type or instance; may be given again', { short: 'p', placeholder: 'web|web.1' })),
+    lines: linesField,
+    follow: followField,
+    process: z.array(z.string().regex(/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)?$/, 'expected a process type such as web, an instance such as web.1, or cron.NAME')).default([]).meta(says('Only this process type or instance; may be given again', { short: 'p', placeholder: 'web|web.1' })),
   }),
-  run: async ({ app, lines, follow, process: processes }, { session, services, isJson, style }) => {
-    using signal = untilInterrupted(session, follow);
-    let count = 0;
-    try {
-      for await (const line of services.logs.read(app, { lines, processes, follow, signal })) {
-        count += 1;
-        const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${terminalText(line.text)}`;
-        await write(session.stdout, `${text}\n`, signal);
-      }
-    } catch (error) {
-      // Following ends when the person stops it: that is no failure.
-      if (!signal.aborted || session.signal.aborted) throw error;
-      if (isForgeError(error) && error !== abortError(signal)) throw error;
-    }
-    if (count === 0 && !follow && !isJson) session.stderr.write(`No lines yet. forge apps:logs ${app} -f waits for them.\n`);
-    return undefined;
-  },
+  run: async ({ app, lines, follow, process: processes }, context) => await showLogs(app, { lines, follow, processes }, context),
   print: () => undefined,
 });
+
+/** Writes stored lines, then what comes, until the person leaves or stops it. */
+export async function showLogs(app: string, { lines, follow, processes }: Omit<ReadLogsOptions, 'signal'>, { session, services, isJson, style }: Context): Promise<undefined> {
+  using signal = untilInterrupted(session, follow);
+  let count = 0;
+  try {
+    for await (const line of services.logs.read(app, { lines, processes, follow, signal })) {
+      count += 1;
+      const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${terminalText(line.text)}`;
+      await write(session.stdout, `${text}\n`, signal);
+    }
+  } catch (error) {
+    // Following ends when the person stops it: that is no failure.
+    if (!signal.aborted || session.signal.aborted) throw error;
+    if (isForgeError(error) && error !== abortError(signal)) throw error;
+  }
+  if (count === 0 && !follow && !isJson) session.stderr.write(`No lines yet. forge apps:logs ${app} -f waits for them.\n`);
+}
 
 export const logOperations = [logs];

@@ -32,6 +32,8 @@ export interface Definition<Input extends z.ZodObject, Output> {
   readonly isChange: boolean;
   /** Whether it reads stdin: only then does the command line hand it over. */
   readonly readsStdin?: boolean;
+  /** Whether a terminal of the person's becomes that of a command of the app, which ends lines as terminals do. */
+  readonly hasOwnTerminal?: boolean;
   /** Fields of the input that are words without a flag, in order; the last one may take several words. */
   readonly positionals: readonly (keyof z.input<Input> & string)[];
   /** The words of the last positional are another program's command: nothing after the first of them is read as a flag. */

@@ -10,7 +10,7 @@ import { createReport } from '../report.ts';
 import { authorize, canSee, mayCreateApp } from './authorize.ts';
 import { helpOf, usageOf } from './help.ts';
 import type { Context, Operation } from './operation.ts';
-import { findOperation } from './operations.ts';
+import { findOperation, operations } from './operations.ts';
 import { parseArguments } from './parse-arguments.ts';
 import type { Services } from './services.ts';
 import { createStyle } from './style.ts';
@@ -19,8 +19,8 @@ import { write } from './write.ts';
 
 /** Runs the session's command to its end and resolves to the exit status; failures are told on stderr. Never rejects. */
 export async function runOperation(session: Session, services: Services): Promise<number> {
-  // A command of the app's own has a terminal of its own in its container, which ends lines as terminals do.
-  if (session.terminal === undefined || session.argv[0] === 'run') return await answerSession(session, services);
+  const isAppsOwn = operations.some(({ name, aliases, hasOwnTerminal }) => hasOwnTerminal === true && [name, ...(aliases ?? [])].includes(session.argv[0] ?? ''));
+  if (session.terminal === undefined || isAppsOwn) return await answerSession(session, services);
   const [stdout, stderr] = [terminalOutput(session.stdout), terminalOutput(session.stderr)];
   const status = await answerSession({ ...session, stdout: stdout.stream, stderr: stderr.stream }, services);
   await Promise.all([stdout.flush(), stderr.flush()]);
