@@ -4,8 +4,7 @@ import { extract as tarExtract } from 'tar-stream';
 import { watchFreeSpace } from '../build/free-space.ts';
 import type { Config } from '../config.ts';
 import { liveRelease } from '../deploy/changes.ts';
-import type { Queue } from '../deploy/queue.ts';
-import { appOf, takeTurn } from '../deploy/turn.ts';
+import { appOf, takeTurn, type TurnParts } from '../deploy/turn.ts';
 import type { Actor } from '../domain.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -35,9 +34,7 @@ export interface Volumes {
   sweep(): Promise<void>;
 }
 
-export interface VolumesParts {
-  readonly store: Store;
-  readonly queue: Queue;
+export interface VolumesParts extends TurnParts {
   readonly volumes: VolumeStore;
   readonly config: Pick<Config, 'minFreeBytes'>;
   readonly diskDirectories: readonly string[];

@@ -1,12 +1,13 @@
 /** Carries out what `reconcile` decides: at boot, when the engine comes back, and every minute. Never during an app's turn. */
 import { defaultLimits } from '../config.ts';
-import type { App, Instance } from '../domain.ts';
+import { defaultSettings, type App, type Instance } from '../domain.ts';
 import { findApp, findApps } from '../store/apps.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
 import { createReport } from '../report.ts';
-import { findDeployment } from '../store/deployments.ts';
-import { findRelease } from '../store/releases.ts';
+import { findDeployment, findUnfinishedDeployments } from '../store/deployments.ts';
+import { findProcessTypes, findRelease } from '../store/releases.ts';
 import type { DeployParts } from './parts.ts';
+import type { RetireOptions } from './live.ts';
 import { retireOptions } from './retire-options.ts';
 import { placesOf } from '../runtime/places.ts';
 import { formationOf } from './formation.ts';
@@ -31,10 +32,14 @@ export interface ReconcilerParts extends DeployParts {
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const { store, runtime, live, queue, log, logs } = parts;
 
+  /** What is being retired still runs and is nobody's to count on. */
+  const findStaying = async (app?: string): Promise<readonly Instance[]> => (await runtime.findInstances(app)).filter(({ containerId }) => !live.retiring.has(containerId));
+
   const adoptNow = async (): Promise<void> => {
     const found = await runtime.findInstances();
     for (const instance of found) logs.follow(instance);
-    const serving = new Map(findApps(store).map((app) => [app.name, liveInstances(app, found, parts)]));
+    const byApp = Map.groupBy(found, ({ app }) => app);
+    const serving = new Map(findApps(store).map((app) => [app.name, liveInstances(app, byApp.get(app.name) ?? [], parts)]));
     await live.restore(serving);
     for (const [app, instances] of serving) await promote(app, instances);
   };
@@ -59,23 +64,24 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     if (!turn) return;
     await parts.settle(name);
     const app = findApp(store, name);
-    const found = (await runtime.findInstances(name)).filter(({ containerId }) => !live.retiring.has(containerId));
-    const wanted = app ? [wantedOf(app, found, parts)] : [];
-    const actions = reconcile(wanted, found);
+    const found = await findStaying(name);
+    const actions = reconcile(app ? [wantedOf(app, found, parts)] : [], found);
     // One that fails, such as a worker that does not start, must not keep the rest from being done and routed.
     const failures: unknown[] = [];
-    for (const action of actions) await carryOut(action, parts, signal).catch((error: unknown) => failures.push(error));
-    if (app) await route(app, parts);
+    for (const action of actions) await repair(action, parts, signal).catch((error: unknown) => failures.push(error));
+    if (app) await route(app, await findStaying(name), parts);
+    // Only now: what still gets requests must not be told to end.
+    for (const action of actions) if (action.kind === 'retire') void live.retire([action.instance], retireOptionsOf(action.app, parts));
     if (failures.length > 0) throw failures[0];
     if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
   };
 
   const pass = async (signal: AbortSignal): Promise<void> => {
     await adopt();
-    const found = await runtime.findInstances();
+    const found = await findStaying();
     // Somebody else may have started one again.
     for (const instance of found) if (instance.isRunning) logs.follow(instance);
-    const names = new Set([...findApps(store).map(({ name }) => name), ...found.map(({ app }) => app)]).values();
+    const names = appsToVisit(found, parts).values();
     const lane = async (): Promise<void> => {
       for (const name of names) {
         if (signal.aborted) return;
@@ -89,37 +95,55 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   return { adopt, pass, visit: passOver };
 }
 
-function wantedOf(app: App, found: readonly Instance[], parts: DeployParts): WantedApp {
-  const release = app.currentVersion === undefined ? undefined : findRelease(parts.store, app.name, app.currentVersion);
-  const places = release && !app.isStopped ? placesOf(formationOf(app, release.image.processTypes, defaultLimits(parts.config))) : [];
-  const failed = found.filter(({ deploymentId }) => findDeployment(parts.store, deploymentId)?.failure !== undefined);
-  return { app: app.name, version: release?.version, places, failedDeployments: new Set(failed.map(({ deploymentId }) => deploymentId)) };
+/** Apps of which something is not as it should be. One look at everything: a visit asks the engine and the store again. */
+function appsToVisit(found: readonly Instance[], parts: DeployParts): ReadonlySet<string> {
+  const { store } = parts;
+  const byApp = Map.groupBy(found, ({ app }) => app);
+  const apps = findApps(store);
+  const isInOrder = (app: App): boolean => {
+    const own = byApp.get(app.name) ?? [];
+    return reconcile([wantedOf(app, own, parts)], own).length === 0 && isRouted(app, liveInstances(app, own, parts), parts);
+  };
+  const known = new Set(apps.map(({ name }) => name));
+  const strays = [...byApp.keys()].filter((name) => !known.has(name));
+  const unfinished = findUnfinishedDeployments(store).map(({ app }) => app);
+  return new Set([...apps.filter((app) => !isInOrder(app)).map(({ name }) => name), ...strays, ...unfinished]);
 }
 
-function liveInstances(app: App, found: readonly Instance[], parts: DeployParts): readonly Instance[] {
-  const own = found.filter((instance) => instance.app === app.name);
+function wantedOf(app: App, found: readonly Instance[], parts: DeployParts): WantedApp {
+  if (app.isBeingRemoved) return { app: app.name, version: undefined, places: [], failedDeployments: new Set() };
+  const { name, currentVersion: version } = app;
+  const types = version === undefined || app.isStopped ? undefined : findProcessTypes(parts.store, name, version);
+  const places = types ? placesOf(formationOf(app, types, defaultLimits(parts.config))) : [];
+  const failed = found.filter(({ deploymentId }) => findDeployment(parts.store, deploymentId)?.failure !== undefined);
+  return { app: name, version, places, failedDeployments: new Set(failed.map(({ deploymentId }) => deploymentId)) };
+}
+
+function liveInstances(app: App, own: readonly Instance[], parts: DeployParts): readonly Instance[] {
+  if (own.length === 0) return own;
   const wanted = wantedOf(app, own, parts);
   const retired = reconcile([wanted], own).flatMap((action) => (action.kind === 'retire' ? [action.instance.containerId] : []));
   return own.filter((instance) => instance.version === wanted.version && !retired.includes(instance.containerId));
 }
 
 /** Makes the routes equal to what runs now, when they differ. */
-async function route(app: App, parts: DeployParts): Promise<void> {
-  const instances = liveInstances(app, await parts.runtime.findInstances(app.name), parts);
-  const serving = parts.live.servingOf(app.name);
-  const key = (one: Instance) => `${one.containerId} ${one.isRunning} ${one.address}`;
-  const isSame = instances.length === serving.length && new Set([...instances, ...serving].map(key)).size === instances.length;
-  if (!isSame) await parts.live.swap(app.name, instances);
+async function route(app: App, own: readonly Instance[], parts: DeployParts): Promise<void> {
+  const instances = liveInstances(app, own, parts);
+  if (!isRouted(app, instances, parts)) await parts.live.swap(app.name, instances);
 }
 
-async function carryOut(action: ReconcileAction, parts: DeployParts, signal: AbortSignal): Promise<void> {
+function isRouted(app: App, instances: readonly Instance[], { live }: DeployParts): boolean {
+  const serving = live.servingOf(app.name);
+  const key = (one: Instance) => `${one.containerId} ${one.isRunning} ${one.address}`;
+  return instances.length === serving.length && new Set([...instances, ...serving].map(key)).size === instances.length;
+}
+
+const retireOptionsOf = (name: string, { store, config }: DeployParts): RetireOptions => retireOptions(findApp(store, name) ?? { settings: { ...defaultSettings, drainTimeoutMs: 0 } }, config);
+
+async function repair(action: ReconcileAction, parts: DeployParts, signal: AbortSignal): Promise<void> {
   switch (action.kind) {
-    case 'retire': {
-      const app = findApp(parts.store, action.app);
-      const options = app ? retireOptions(app, parts.config) : { drainTimeoutMs: 0, stopTimeoutMs: parts.config.stopTimeout };
-      void parts.live.retire([action.instance], options);
+    case 'retire':
       return;
-    }
     case 'restart':
       return await parts.runtime.restartInstance(action.instance, signal);
     case 'start': {

@@ -83,11 +83,11 @@ export async function removeImage(docker: Docker, reference: string, signal?: Ab
   }
 }
 
-/** Tries to remove every image of that repository (`host:port/name`), whatever its tag or digest; one in use stays. */
-export async function removeRepository(docker: Docker, repository: string): Promise<void> {
+/** Tries to remove every image of that repository (`host:port/name`), whatever its tag or digest; one in use stays, and what `keep` names. */
+export async function removeRepository(docker: Docker, repository: string, keep: ReadonlySet<string> = new Set()): Promise<void> {
   const images = await engineCall('list images', docker.listImages({ filters: { reference: [repository] } }));
   const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]);
-  for (const name of names) if (name.startsWith(`${repository}:`) || name.startsWith(`${repository}@`)) await removeImage(docker, name);
+  for (const name of names) if (!keep.has(name) && (name.startsWith(`${repository}:`) || name.startsWith(`${repository}@`))) await removeImage(docker, name);
 }
 
 const noRegistry = /no such host|connection refused|i\/o timeout|network is unreachable|no route to host|deadline exceeded|proxyconnect|certificate|EOF|Client\.Timeout|server misbehaving/i;

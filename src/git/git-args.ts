@@ -77,6 +77,9 @@ export const uploadPackArgs = (args: ServiceArgs): readonly string[] => [
 
 export const initArgs = (path: string): readonly string[] => ['init', '--quiet', '--bare', '--template=', '--initial-branch=main', '--', path];
 
+/** Every ref and the deploy branch, as they are; nothing is shared with the original, which may go. */
+export const cloneArgs = (from: string, to: string): readonly string[] => [...flags(commonSettings(from)), 'clone', '--quiet', '--mirror', '--no-local', '--template=', '--', from, to];
+
 /** A command that reads or changes one repository. */
 export const repositoryArgs = (repositoryPath: string, ...words: readonly string[]): readonly string[] => [
   ...flags(commonSettings(repositoryPath)),

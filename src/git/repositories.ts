@@ -1,11 +1,12 @@
 /** The bare repositories, one per app. HEAD of each names the branch that deploys. */
 import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ForgeError } from '../errors.ts';
 import { parseAppName, parseBranch } from '../names.ts';
 import { runProcess } from '../run-process.ts';
 import { delay } from '../wait.ts';
-import { compactArgs, gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
+import { cloneArgs, compactArgs, gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
 import { endLeftOverPushes } from './left-over-pushes.ts';
 
 /** With these, `git archive` writes the blobs' own bytes: no filters, no conversions, nothing left out. */
@@ -33,6 +34,10 @@ export interface Repositories {
   /** The branch that HEAD names, whether it exists yet or not; `undefined` without repository. */
   headBranch(app: string): Promise<string | undefined>;
   setHeadBranch(app: string, branch: string): Promise<void>;
+  /** The repository of the one becomes that of the other, at once; done already, it does nothing. */
+  rename(from: string, to: string): void;
+  /** A copy of the repository, unless there is none. Throws `conflict` when the other app has one. */
+  copy(from: string, to: string): Promise<void>;
   remove(app: string): Promise<void>;
   /** Joins the packs of many pushes into few; safe beside pushes and fetches. Does nothing while there are fewer than `fromPacks` (50). */
   compact(app: string, fromPacks?: number): Promise<void>;
@@ -80,6 +85,19 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
     setHeadBranch: async (app, branch) => {
       const { exitCode, stderr } = await git(repositoryArgs(pathOf(app), 'symbolic-ref', '--', 'HEAD', `refs/heads/${parseBranch(branch)}`));
       if (exitCode !== 0) throw new ForgeError('failed', `could not make ${branch} the deploy branch of ${app}: ${stderr.trim()}`);
+    },
+    rename: (from, to) => {
+      if (existsSync(pathOf(from)) && !existsSync(pathOf(to))) renameSync(pathOf(from), pathOf(to));
+    },
+    copy: async (from, to) => {
+      if (!(await isThere(join(pathOf(from), 'HEAD')))) return;
+      if (await isThere(pathOf(to))) throw new ForgeError('conflict', `there is a repository of ${to} already`);
+      // git takes the objects as they are now, and refs after them: a push meanwhile is in it or not.
+      const aside = join(directory, `.removed-${to}-${process.pid}-${Date.now()}`);
+      const { exitCode, stderr } = await runProcess('git', cloneArgs(pathOf(from), aside), { env: environment, timeoutMs: compactTimeoutMs });
+      if (exitCode !== 0) throw new ForgeError('failed', `could not copy the repository of ${from}: ${stderr.trim()}`);
+      await rename(aside, pathOf(to));
+      await ensureAt(pathOf(to));
     },
     remove: async (app) => {
       // Away in one step: a removal that is interrupted leaves no half repository under the app's name.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { App } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
+import { createReport } from '../report.ts';
 import { createApp, findApps, getApp } from '../store/apps.ts';
 import { findLiveSince, findRelease } from '../store/releases.ts';
 import { askLine } from './ask-line.ts';
@@ -121,7 +122,7 @@ const destroy = defineOperation({
     if (answer !== app) {
       throw new ForgeError('invalid', `${app} was not removed: the name given to confirm is not its name`, { hint: `forge apps:destroy ${app} --confirm ${app}` });
     }
-    await services.deployer.destroy({ app, actor: session.actor, output: progress, signal: session.signal });
+    await services.apps.destroy({ app, actor: session.actor, report: createReport([progress]), signal: session.signal });
     return { app };
   },
   print: ({ app }) => `Removed ${app}`,
@@ -139,4 +140,43 @@ const url = defineOperation({
   print: ({ url }) => url,
 });
 
-export const appOperations = [list, create, info, url, destroy];
+const rename = defineOperation({
+  name: 'apps:rename',
+  summary: 'Give an app another name',
+  help: 'forge apps:rename hello greeter\nReleases, config, code, logs, volumes and permissions stay. Instances are started under the new name before the old ones end; the old host answers 404 from then on.',
+  target: 'app',
+  permission: 'admin',
+  isChange: true,
+  positionals: ['app', 'to'],
+  input: z.object({ app: appField, to: newAppField.meta(says('The new name', { placeholder: 'NEW' })) }),
+  audit: ({ to }) => ({ to }),
+  run: async ({ app, to }, { session, services, progress }) => {
+    await services.apps.rename({ from: app, to, actor: session.actor, report: createReport([progress]), signal: session.signal });
+    return { app: to, url: services.deployer.urlOf(to) };
+  },
+  print: ({ app, url: at }) => `It is ${app} now: ${at}\nRemotes point to the old name still: git remote set-url forge …/${app}`,
+});
+
+const clone = defineOperation({
+  name: 'apps:clone',
+  summary: 'Make a second app like another: code, image, config and settings',
+  help: 'forge apps:clone hello staging\nNothing is built: it runs the live image. Its volumes have the same names and are empty.',
+  target: 'app',
+  permission: 'admin',
+  isChange: true,
+  positionals: ['app', 'to'],
+  input: z.object({ app: appField, to: newAppField.meta(says('Name of the new app', { placeholder: 'NEW' })), skipDeploy: z.boolean().default(false).meta(says('Do not start it')) }),
+  audit: ({ to }) => ({ to }),
+  run: async ({ app, to, skipDeploy }, { session, services, progress }) => {
+    const isStarted = !skipDeploy;
+    const cloned = await services.apps.clone({ from: app, to, actor: session.actor, report: createReport([progress]), output: progress, signal: session.signal, isStarted });
+    return { app: to, url: services.deployer.urlOf(to), isStarted, ...cloned };
+  },
+  print: ({ app, url: at, release, isStarted, volumes }) =>
+    [
+      release !== undefined && !isStarted ? `Made ${app}, stopped. Start it: forge ps:start ${app}` : `Made ${app}: ${at}`,
+      ...(volumes.length === 0 ? [] : [`Its volumes are empty: ${volumes.join(', ')}`]),
+    ].join('\n'),
+});
+
+export const appOperations = [list, create, info, url, rename, clone, destroy];

@@ -2,8 +2,8 @@
 import { formatSize } from '../config.ts';
 import type { App } from '../domain.ts';
 
-export const stateOf = (app: App): 'never deployed' | 'stopped' | 'running' =>
-  app.currentVersion === undefined ? 'never deployed' : app.isStopped ? 'stopped' : 'running';
+export const stateOf = (app: App): 'being removed' | 'never deployed' | 'stopped' | 'running' =>
+  app.isBeingRemoved ? 'being removed' : app.currentVersion === undefined ? 'never deployed' : app.isStopped ? 'stopped' : 'running';
 
 /** Rows for what differs from the defaults, and the port. */
 export function describeSettings({ settings, formation }: Pick<App, 'settings' | 'formation'>, livePort: number | undefined): (readonly [string, string | undefined])[] {

@@ -1,4 +1,5 @@
 /** What operations may use; main wires it. */
+import type { Apps } from '../apps/apps.ts';
 import type { Volumes } from '../apps/volumes.ts';
 import type { Backups } from '../backup/backups.ts';
 import type { Config } from '../config.ts';
@@ -18,9 +19,10 @@ export interface Services {
   readonly deployer: Deployer;
   readonly backups: Pick<Backups, 'create' | 'list'>;
   readonly volumes: Volumes;
+  readonly apps: Apps;
   readonly jobs: Pick<Jobs, 'claim' | 'stop'>;
   readonly cron: Pick<Cron, 'runNow'>;
-  readonly runtime: Pick<Runtime, 'findInstances' | 'enter'>;
+  readonly runtime: Pick<Runtime, 'findInstances' | 'enter' | 'createAsk'>;
   readonly logs: Pick<LogCollector, 'read'>;
   readonly repositories: BranchChoice;
   readonly log: Log;

@@ -11,6 +11,7 @@ import { findInstances } from './find-instances.ts';
 import { checkApp, checkFirewall, type FirewallCheck } from './firewall-check.ts';
 import { createJobContainers, type JobContainers } from './job-containers.ts';
 import { createAppNetworks } from './network.ts';
+import { createImageStore, type ImageStore } from './image-store.ts';
 import { createOneOffs } from './one-offs.ts';
 import type { InstanceLogs, RuntimeParts } from './parts.ts';
 import { askOf, placeOf, type Ask } from './probe.ts';
@@ -38,6 +39,8 @@ export interface Runtime {
   findInstances(app?: string): Promise<readonly Instance[]>;
   /** Runs one command in a fresh container; resolves to its exit status. The container is gone afterwards in any case. */
   runOneOff(request: OneOffRequest): Promise<number>;
+  /** Images of releases, besides building them. */
+  readonly images: ImageStore;
   /** Volumes in the engine: made, removed, read and written. */
   readonly volumes: VolumeStore;
   /** Runs one task of a deploy and shows what it writes; resolves, when it ended with status 0, to the id of the image that keeps its changes. */
@@ -92,6 +95,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     enter: (request) => enter(request, parts),
     jobs: createJobContainers(parts),
     runTask: (request) => runTask(request, parts),
+    images: createImageStore({ docker, dataId }),
     volumes: createVolumeStore(parts),
     removeAbandoned: async () => {
       await removeAbandoned({ docker, dataId });

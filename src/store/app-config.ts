@@ -35,3 +35,10 @@ export function setConfig(store: Store, app: string, changes: Readonly<Record<st
     }
   });
 }
+
+/** Encrypts the app's values for another name, under which the rows are about to stand. Within a transaction. */
+export function rekeyConfig(store: Store, from: string, to: string): void {
+  for (const [key, value] of Object.entries(getConfig(store, from))) {
+    store.db.run('UPDATE config SET value = ? WHERE app = ? AND key = ?', store.cipher.encrypt(value, placeOf(to, key)), from, key);
+  }
+}

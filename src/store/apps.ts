@@ -22,6 +22,10 @@ export interface AppPatch {
 /** Throws `invalid` for a bad name, `conflict` when it is taken. */
 export function createApp(store: Store, { name }: { readonly name: string }): App {
   parseAppName(name);
+  // Until a rename is finished both of its names are taken.
+  if (store.db.get('SELECT 1 FROM renames WHERE old_name = ? OR new_name = ?', name, name)) {
+    throw new ForgeError('conflict', `the name ${name} is not free yet: an app is being renamed`, { hint: 'try again in a moment' });
+  }
   try {
     store.db.run('INSERT INTO apps (name, created_at) VALUES (?, ?)', name, store.now().toISOString());
   } catch (error) {
@@ -67,6 +71,11 @@ export function updateApp(store: Store, name: string, patch: AppPatch): App {
     );
     return getApp(store, name);
   });
+}
+
+/** The app was made step by step and is whole now: it is no longer marked as being removed. */
+export function completeApp(store: Store, name: string): void {
+  store.db.run('UPDATE apps SET is_being_removed = 0 WHERE name = ?', name);
 }
 
 /**

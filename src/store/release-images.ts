@@ -32,6 +32,10 @@ export const findReleaseImages = (store: Store, app: string): readonly ReleaseIm
 export const findReleasesOfImage = (store: Store, reference: string): readonly ReleaseImage[] =>
   store.db.all(`${columns} WHERE json_extract(r.image, '$.reference') = ?`, reference).map(readReleaseImage);
 
+/** References of the images that releases of other apps have: a clone shares them, a renamed app has those of its old name. */
+export const findOtherImages = (store: Store, app: string): ReadonlySet<string> =>
+  new Set(store.db.all("SELECT DISTINCT json_extract(image, '$.reference') AS reference FROM releases WHERE app <> ?", app).map((row) => String(row['reference'])));
+
 /** Versions whose image was given up: no rollback leads there. */
 export const findCollectedVersions = (store: Store, app: string): ReadonlySet<number> =>
   new Set(store.db.all('SELECT version FROM releases WHERE app = ? AND image_collected_at IS NOT NULL', app).map((row) => Number(row['version'])));

@@ -1,6 +1,6 @@
 /** Releases: immutable, numbered per app, with an encrypted snapshot of the config. */
 import { emptyAppFile, type AppFile } from '../app-file.ts';
-import type { Formation, Image, Release } from '../domain.ts';
+import type { Formation, Image, ProcessTypes, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { getApp, readSettings } from './apps.ts';
 import { isDangling } from './database.ts';
@@ -44,6 +44,12 @@ export const nextVersion = (store: Store, app: string): number => Number(store.d
 export function findRelease(store: Store, app: string, version: number): Release | undefined {
   const row = store.db.get('SELECT * FROM releases WHERE app = ? AND version = ?', app, version);
   return row && readRelease(store, row);
+}
+
+/** What a release can run, without reading its config; `undefined` when there is no such release. */
+export function findProcessTypes(store: Store, app: string, version: number): ProcessTypes | undefined {
+  const row = store.db.get("SELECT json_extract(image, '$.processTypes') AS types FROM releases WHERE app = ? AND version = ?", app, version);
+  return row && (JSON.parse(String(row['types'])) as ProcessTypes);
 }
 
 /** When the release that serves was made, by app; apps without one are left out. Reads no config. */

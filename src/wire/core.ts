@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { createBuilders } from '../build/create-builders.ts';
 import type { Backups } from '../backup/backups.ts';
 import type { Config } from '../config.ts';
+import { recoverRenames } from '../apps/rename.ts';
 import { createAttempts } from '../deploy/attempt.ts';
 import type { DeployParts } from '../deploy/parts.ts';
 import { recover } from '../deploy/recover.ts';
@@ -58,6 +59,8 @@ export interface Core {
   /** Removes what interrupted builds left. */
   sweepBuilds(): Promise<void>;
   readonly stopping: AbortSignal;
+  /** Aborts `stopping`: from here on nothing waits for long. */
+  stop(): void;
   /** Resolves once the signal aborted and nothing is replaced any more. */
   superviseLiveness(signal: AbortSignal): Promise<void>;
 }
@@ -83,7 +86,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   await repositories.cleanQuarantines();
   const volumes = { find: (app: string, name: string) => getMountedVolume(store, app, name), setFilled: (name: string) => setVolumeFilled(store, name) };
   const runtime = createRuntime({ docker, dataId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
-  const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), webSocketGraceMs: config.webSocketGrace, signal: stopping.signal });
+  const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), signal: stopping.signal });
   const { builders, forgetBuilds, tidy, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
   const queue = createQueue();
@@ -95,6 +98,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const publicPort = { http: config.http };
   const attempts = createAttempts({ store, data: config.data, log, faults });
   stack.defer(async () => await attempts.close());
+  recoverRenames({ store, repositories, log });
   const recoverAll = async (app?: string): Promise<void> => await recover({ store, data: config.data, attempts, resolveRef: repositories.resolveRef, log }, app);
   const parts: DeployParts = {
     store,
@@ -112,12 +116,12 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
     reclaimSpace: retention.reclaim,
     urlOf: (app) => urlOf(`${app}.${config.domain}`, config.publicPort || publicPort.http),
   };
-  const deployer = collectAfterwards(createDeployer({ ...parts, repositories, logs, forgetBuilds }), retention);
-  const things = wireApps(parts);
+  const deployer = collectAfterwards(createDeployer(parts), retention);
+  const things = wireApps({ ...parts, repositories, logs, forgetBuilds });
   const backups = wireBackups({ config, store, docker, dataId, log, stopping: stopping.signal }, stack);
   const work = wireJobs({ store, runtime, config, log }, stack);
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, stop: () => stopping.abort(), superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
 import { candidateState } from '../../src/deploy/candidate.ts';
+import type { Apps } from '../../src/apps/apps.ts';
 import { createVolumes } from '../../src/apps/volumes.ts';
 import type { ChangeRequest } from '../../src/deploy/changes.ts';
 import { createBackups } from '../../src/backup/backups.ts';
@@ -41,6 +42,8 @@ export interface Stage {
   readonly logLines: LogLine[];
   readonly logQueries: ReadLogsOptions[];
   instances: readonly Instance[];
+  /** What instances answer to checks, by name and kind of probe; others pass. */
+  readonly answers: Map<string, string>;
   /** The next change fails with this. */
   failure: ForgeError | undefined;
   /** A command line as the operator, unless somebody else asks. */
@@ -69,7 +72,7 @@ export function openStage(): Stage {
   const store = openTestStore(data, clock);
   const stage = {
     store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
-    logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], failure: undefined as ForgeError | undefined,
+    logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], answers: new Map<string, string>(), failure: undefined as ForgeError | undefined,
   };
   const jobs = createJobs({ store, containers: stage.containers, config: { jobTimeout: 60_000 }, log: silentLog });
   const services: Services = {
@@ -81,10 +84,11 @@ export function openStage(): Stage {
       store, data, docker: connectDocker(join(data, 'no-engine.sock')), dataId: 'test', domain: 'localhost', forge: '1.2.3', backupDir: join(data, 'backups'), schedule: '', keep: 7, log: silentLog,
       readVolume: async () => undefined,
     }),
-    volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], log: silentLog }),
+    volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], settle: async () => undefined, log: silentLog }),
+    apps: mover(stage),
     jobs,
     cron: createCron({ store, jobs, log: silentLog }),
-    runtime: { enter: async (request) => void stage.entered.push(request) ?? 4, findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
+    runtime: { createAsk: ({ name }, _release, { probe }) => async () => stage.answers.get(`${name} ${probe.kind}`), enter: async (request) => (stage.entered.push(request), 4), findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
     logs: {
       read: async function* (_app, options) {
         stage.logQueries.push(options);
@@ -140,6 +144,19 @@ export function release(store: Store, app: string, reason = 'Deploy 3f2a91c'): R
   setCurrentRelease(store, app, made.version);
   return made;
 }
+
+const mover = ({ store, asked }: Pick<Books, 'store' | 'asked'>): Apps => ({
+  rename: async ({ from, to }) => void asked.push(`rename ${from} ${to}`),
+  clone: async ({ from, to, isStarted }) => {
+    asked.push(`clone ${from} ${to} ${isStarted}`);
+    return { release: 1, volumes: ['data'] };
+  },
+  destroy: async ({ app }) => {
+    asked.push(`destroy ${app}`);
+    deleteApp(store, app);
+  },
+  finishInterrupted: async () => undefined,
+});
 
 /** Volumes of an engine that holds none of their files. */
 const shelf = ({ asked }: { readonly asked: string[] }): VolumeStore => ({
@@ -197,10 +214,9 @@ function bookkeeper(books: Books): Deployer {
       note('start', request);
       updateApp(books.store, request.app, { isStopped: false });
     },
-    cancel: async (id) => void books.asked.push(`cancel ${id}`),
-    destroy: async (request) => {
-      note('destroy', request);
-      deleteApp(books.store, request.app);
+    cancel: async (id) => {
+      books.asked.push(`cancel ${id}`);
+      return 'deployment';
     },
     runOneOff: async (request) => {
       books.oneOffs.push(request);

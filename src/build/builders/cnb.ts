@@ -36,7 +36,7 @@ export interface CnbBuilderOptions {
 
 export interface CnbBuilder extends Builder {
   /** Forgets what builds of the app left for the next one. */
-  removeApp(app: string): Promise<void>;
+  removeApp(app: string, keep: ReadonlySet<string>): Promise<void>;
   /** Removes what builds left behind when forge or the engine ended in the middle; waits for builds under way, and new ones wait for it. */
   sweep(): Promise<void>;
   /** Resolves when no build leaves anything to clean up. */
@@ -66,11 +66,11 @@ export function createCnbBuilder(options: CnbBuilderOptions): CnbBuilder {
   return {
     name: 'cnb',
     build: (request) => lock.shared(request.signal, () => build(request)),
-    removeApp: async (app) => {
+    removeApp: async (app, keep) => {
       await finishing.get(app);
       const volumes = await findVolumes(docker, cacheLabels(dataId, app));
       await Promise.all(volumes.map((volume) => removeVolume(docker, volume)));
-      await withTimeout(forgetTimeoutMs, `forgetting the images of ${app} took too long`, (signal) => options.registry.forget(`${repositoryOf(app)}:latest`, signal));
+      await withTimeout(forgetTimeoutMs, `forgetting the images of ${app} took too long`, (signal) => options.registry.forget(`${repositoryOf(app)}:latest`, signal, keep));
     },
     sweep: async () => {
       using signal = withDeadline(options.config.buildTimeout + sweepTimeoutMs, 'builds under way did not end in time');

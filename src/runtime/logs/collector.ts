@@ -1,6 +1,6 @@
 /** Follows every instance and keeps its lines on disk, whatever happens to the container, to the app or to forge. */
 import { EventEmitter, once } from 'node:events';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Docker } from '../../docker/connect.ts';
 import type { Instance } from '../../domain.ts';
@@ -19,6 +19,8 @@ export interface LogCollector {
   settle(containerId: string): Promise<void>;
   read(app: string, options: ReadLogsOptions): AsyncIterable<LogLine>;
   removeApp(app: string): Promise<void>;
+  /** What the app's ended instances wrote is found under its new name. */
+  renameApp(from: string, to: string): Promise<void>;
   /** Removes logs of containers that are gone, oldest first, until the app's weigh no more. Resolves to the bytes removed. */
   trim(app: string, maxBytes: number): Promise<number>;
   close(): Promise<void>;
@@ -59,6 +61,11 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
     void pruneFolders(join(directory, app), foldersInUse()).catch((error: unknown) => log.warn({ err: error, app }, 'old logs could not be removed'));
   };
 
+  const endOf = async (app: string): Promise<void> => {
+    const ended = Promise.allSettled([...followed.values()].filter((one) => one.app === app).map((one) => one.ended));
+    await withTimeout(settleTimeoutMs, 'logs are still being written', async () => await ended).catch(() => undefined);
+  };
+
   return {
     follow,
     settle: async (containerId) => {
@@ -67,11 +74,17 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
     },
     read: (app, options) => readLogs(join(directory, app), options, async (signal) => void (await once(stored, eventOf(app), { signal }).catch(() => undefined))),
     removeApp: async (app) => {
-      const ended = Promise.allSettled([...followed.values()].filter((one) => one.app === app).map((one) => one.ended));
-      await withTimeout(settleTimeoutMs, 'logs are still being written', async () => await ended).catch(() => undefined);
+      await endOf(app);
       await rm(join(directory, app), { recursive: true, force: true });
     },
     trim: async (app, maxBytes) => await trimFolders(join(directory, app), foldersInUse(), maxBytes),
+    renameApp: async (from, to) => {
+      await endOf(from);
+      const names = await readdir(join(directory, from)).catch(() => []);
+      await mkdir(join(directory, to), { recursive: true, mode: 0o700 });
+      for (const name of names) await rename(join(directory, from, name), join(directory, to, name));
+      await rm(join(directory, from), { recursive: true, force: true });
+    },
     close: async () => {
       controller.abort();
       await Promise.allSettled([...followed.values()].map(({ ended }) => ended));

@@ -1,0 +1,36 @@
+/** What may be asked of an app as a thing, and what forge does by itself to finish what was interrupted. */
+import { findApps } from '../store/apps.ts';
+import { clone, type Cloned, type CloneRequest } from './clone.ts';
+import { destroy, removeEverything } from './destroy.ts';
+import type { AppParts, AppRequest } from './parts.ts';
+import { finishRenames, rename, type RenameRequest } from './rename.ts';
+
+export interface Apps {
+  rename(request: RenameRequest): Promise<void>;
+  clone(request: CloneRequest): Promise<Cloned>;
+  /** Removes the app with everything that is its own: instances, network, volumes, images, repository, logs, rows. */
+  destroy(request: AppRequest & { readonly app: string }): Promise<void>;
+  /** Goes on with renames and removals that were interrupted. Throws nothing: what cannot be done yet is tried again by the next call. */
+  finishInterrupted(): Promise<void>;
+}
+
+export function createApps(parts: AppParts): Apps {
+  return {
+    rename: (request) => rename(request, parts),
+    clone: (request) => clone(request, parts),
+    destroy: (request) => destroy(request, parts),
+    finishInterrupted: () => finishInterrupted(parts),
+  };
+}
+
+async function finishInterrupted(parts: AppParts): Promise<void> {
+  const onError = (error: unknown) => parts.log.warn({ err: error }, 'what was interrupted could not be finished yet; forge tries again');
+  await finishRenames(parts).catch(onError);
+  for (const { name, isBeingRemoved } of findApps(parts.store)) {
+    if (!isBeingRemoved) continue;
+    // Taken: it is being removed, or made, right now.
+    using turn = parts.queue.takeIfFree(name, 'a removal');
+    if (turn) await removeEverything(name, parts).catch(onError);
+  }
+  await parts.volumes.sweep().catch(onError);
+}

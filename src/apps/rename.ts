@@ -1,0 +1,137 @@
+/**
+ * An app gets another name. Instances are started under the new one beside the old; then one transaction renames every row,
+ * and the old ones retire. The journal in the database says which side of that moment an interrupted rename was on.
+ */
+import { defaultLimits } from '../config.ts';
+import { formationOf } from '../deploy/formation.ts';
+import { liveRelease } from '../deploy/changes.ts';
+import type { Turn } from '../deploy/queue.ts';
+import { retireOptions } from '../deploy/retire-options.ts';
+import { bringBack } from '../deploy/start-instances.ts';
+import { appOf, takeTurn } from '../deploy/turn.ts';
+import type { App, Instance } from '../domain.ts';
+import { releaseSubnetIndex } from '../store/network-slots.ts';
+import { beginRename, endRename, findRenames, putRenameInForce } from '../store/rename-app.ts';
+import type { AppParts, AppRequest } from './parts.ts';
+
+export interface RenameRequest extends AppRequest {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Throws `conflict` when the new name is taken or the app is locked, and whatever kept the instances from starting: then nothing has changed. */
+export async function rename(request: RenameRequest, parts: AppParts): Promise<void> {
+  const { from, to, report } = request;
+  const { store, live, config } = parts;
+  const turns = await takeBoth(request, parts);
+  try {
+    const app = appOf(from, store);
+    beginRename(store, request);
+    const { started, stopped } = await prepare(app, request, parts);
+    const old = live.servingOf(from);
+    try {
+      // No await between these two: nobody comes between the rows and the folder.
+      putRenameInForce(store, request);
+      parts.repositories.rename(from, to);
+    } catch (error) {
+      await giveUp(request, { started, stopped }, parts);
+      throw error;
+    }
+    report.step(`${from} is ${to} from now on`);
+    await parts.runtime.promote(started).catch((error: unknown) => parts.log.warn({ err: error, app: to }, 'instances could not be set to restart'));
+    await live.remove(from);
+    await live.retire(old, retireOptions(app, config));
+    await finish(request, parts);
+  } finally {
+    for (const turn of turns) turn[Symbol.dispose]();
+  }
+}
+
+/** At the start of forge, before anything else: a rename that was not in force never was, one that was goes on. */
+export function recoverRenames({ store, repositories, log }: Pick<AppParts, 'store' | 'repositories' | 'log'>): void {
+  for (const { from, to, isInForce } of findRenames(store)) {
+    log.info({ from, to, isInForce }, 'a rename was interrupted');
+    if (isInForce) repositories.rename(from, to);
+    else forget({ from, to }, store);
+  }
+}
+
+/** What recovered renames left in the engine and on the disk; tried again until it is done. */
+export async function finishRenames(parts: AppParts): Promise<void> {
+  for (const { from, to, isInForce } of findRenames(parts.store)) {
+    using turn = parts.queue.takeIfFree(from, 'a rename');
+    if (turn && isInForce) await finish({ from, to }, parts);
+  }
+}
+
+/** Always in one order, so that two renames never wait for each other. */
+async function takeBoth({ from, to, signal, report }: RenameRequest, parts: AppParts): Promise<readonly Turn[]> {
+  const taken: Turn[] = [];
+  try {
+    for (const name of [from, to].toSorted()) {
+      const onWait = (holder: string) => report.step(`Waiting for ${holder} of ${name} to end`);
+      taken.push(name === from ? await takeTurn({ app: from, holder: 'a rename', isRelease: true, signal, report }, parts) : await parts.queue.take(to, { holder: 'a rename', isReplaceable: false, signal, onWait }));
+    }
+    return taken;
+  } catch (error) {
+    for (const turn of taken) turn[Symbol.dispose]();
+    throw error;
+  }
+}
+
+interface Prepared {
+  readonly started: readonly Instance[];
+  /** Old ones that had to end first. */
+  readonly stopped: readonly Instance[];
+}
+
+/** Instances under the new name, which serve its host beside the old ones. When it throws, none are left. */
+async function prepare(app: App, request: RenameRequest, parts: AppParts): Promise<Prepared> {
+  const { to, report, signal } = request;
+  const { live, runtime, config } = parts;
+  const prepared: { started: readonly Instance[]; stopped: readonly Instance[] } = { started: [], stopped: [] };
+  try {
+    if (app.currentVersion === undefined || app.isStopped) return prepared;
+    const release = liveRelease(app, parts);
+    await live.untilRestored();
+    if (release.settings.strategy === 'recreate') {
+      prepared.stopped = await live.swap(app.name, []);
+      await live.retire(prepared.stopped, retireOptions(app, config));
+    }
+    report.step(`Starting ${to}`);
+    const formation = formationOf(app, release.image.processTypes, defaultLimits(config));
+    prepared.started = await runtime.startRelease({ release: { ...release, app: to, formation }, deploymentId: 'rename', report, signal });
+    await live.swap(to, prepared.started);
+    return prepared;
+  } catch (error) {
+    await giveUp(request, prepared, parts);
+    throw error;
+  }
+}
+
+/** Never throws: what is left is nobody's, and the reconciler removes it. */
+async function giveUp({ from, to }: RenameRequest, { started, stopped }: Prepared, parts: AppParts): Promise<void> {
+  const { store, live, runtime, log } = parts;
+  const undo = async (): Promise<void> => {
+    await live.remove(to);
+    await runtime.retire(started, { stopTimeoutMs: 0 });
+    await parts.logs.removeApp(to);
+  };
+  await undo().catch((error: unknown) => log.warn({ err: error, app: to }, 'what a failed rename started could not be removed; the reconciler tries again'));
+  forget({ from, to }, store);
+  await bringBack(from, stopped, parts);
+}
+
+function forget({ from, to }: Pick<RenameRequest, 'from' | 'to'>, store: AppParts['store']): void {
+  releaseSubnetIndex(store, to);
+  endRename(store, from);
+}
+
+/** Every step may have been done before. */
+async function finish({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, repositories, runtime, logs }: AppParts): Promise<void> {
+  repositories.rename(from, to);
+  await runtime.removeApp(from);
+  await logs.renameApp(from, to);
+  releaseSubnetIndex(store, from);
+  endRename(store, from);
+}
