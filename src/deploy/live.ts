@@ -11,8 +11,8 @@ import { routeTable, targetId } from './route-table.ts';
 export interface RetireOptions {
   /** How long requests in flight may go on. */
   readonly drainTimeoutMs: number;
-  /** How long WebSockets go on before they get a close frame; default: what this forge is set to. */
-  readonly webSocketGraceMs?: number;
+  /** How long WebSockets go on before they get a close frame. */
+  readonly webSocketGraceMs: number;
   /** Time between SIGTERM and SIGKILL. */
   readonly stopTimeoutMs: number;
 }
@@ -47,7 +47,6 @@ export interface LiveParts {
   readonly runtime: Pick<Runtime, 'retire'>;
   readonly domain: string;
   readonly controlSocket: string;
-  readonly webSocketGraceMs: number;
   /** Aborts when forge stops: what is draining then is left to the next start. */
   readonly signal: AbortSignal;
   readonly log: Log;
@@ -143,7 +142,7 @@ function createSender({ proxy, domain, controlSocket, signal: stopping }: LivePa
 async function drainAndRemove(instance: Instance, { drainTimeoutMs, stopTimeoutMs, webSocketGraceMs }: RetireOptions, parts: LiveParts): Promise<void> {
   const { app, name } = instance;
   try {
-    await parts.proxy.drained([targetId(instance)], { timeoutMs: drainTimeoutMs, webSocketGraceMs: webSocketGraceMs ?? parts.webSocketGraceMs, signal: parts.signal });
+    await parts.proxy.drained([targetId(instance)], { timeoutMs: drainTimeoutMs, webSocketGraceMs, signal: parts.signal });
   } catch (error) {
     // A proxy that does not answer has nothing in flight; a forge that stops leaves the rest to its next start.
     if (!parts.signal.aborted) parts.log.warn({ err: error, app, instance: name }, 'requests in flight could not be waited for');

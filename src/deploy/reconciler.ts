@@ -48,16 +48,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const running = instances.filter(({ isRunning }) => isRunning);
     await runtime.promote(running).catch((error: unknown) => log.warn({ err: error, app }, 'instances could not be set to restart'));
   };
-  let adopting: Promise<void> | undefined;
-  const adopt = async (): Promise<void> => {
-    adopting ??= adoptNow();
-    try {
-      await adopting;
-    } catch (error) {
-      adopting = undefined;
-      throw error;
-    }
-  };
+  const adopt = untilSucceeded(adoptNow);
 
   const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
     using turn = queue.takeIfFree(name, 'the reconciler');
@@ -93,6 +84,20 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   return { adopt, pass, visit: passOver };
+}
+
+/** Runs it once for all who ask; after a failure, again for the next who asks. */
+function untilSucceeded(task: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return async () => {
+    running ??= task();
+    try {
+      await running;
+    } catch (error) {
+      running = undefined;
+      throw error;
+    }
+  };
 }
 
 /** Apps of which something is not as it should be. One look at everything: a visit asks the engine and the store again. */

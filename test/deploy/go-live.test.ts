@@ -36,7 +36,7 @@ async function openStage() {
       return [];
     },
   };
-  const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', webSocketGraceMs: 0, signal: stopping.signal });
+  const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', signal: stopping.signal });
   createApp(store, { name: 'hello' });
   const [, release] = [createRelease(store, sampleRelease('hello')), createRelease(store, sampleRelease('hello'))] as [Release, Release];
   setCurrentRelease(store, 'hello', 1);

@@ -52,7 +52,7 @@ async function openStage(settings: Partial<AppSettings> = {}) {
       return places.map(({ ordinal }) => instance(ordinal, `new-${ordinal}-${stage.started}`));
     },
   };
-  const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', webSocketGraceMs: 0, signal: stopping.signal });
+  const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', signal: stopping.signal });
   createApp(store, { name: 'hello' });
   updateApp(store, 'hello', { formation: { web: { quantity: 2, limits } } });
   const release = sampleRelease('hello');

@@ -18,6 +18,9 @@ interface Machine {
   /** What the engine has. */
   found: Instance[];
   readonly routes: Map<string, readonly Instance[]>;
+  readonly retiring: Set<string>;
+  /** How often the engine was asked what there is. */
+  looks: number;
   readonly done: string[];
   /** Starts of these apps fail. */
   readonly broken: Set<string>;
@@ -26,9 +29,12 @@ interface Machine {
 /** The real reconciler, store and queue on an engine and a proxy that only keep the books. */
 function openMachine(): Machine {
   const store = openTestStore();
-  const machine = { store, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>() };
+  const machine = { store, retiring: new Set<string>(), looks: 0, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>() };
   const runtime = {
-    findInstances: async (app?: string) => machine.found.filter((one) => app === undefined || one.app === app),
+    findInstances: async (app?: string) => {
+      machine.looks += 1;
+      return machine.found.filter((one) => app === undefined || one.app === app);
+    },
     promote: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `promote ${containerId}`)),
     restartInstance: async ({ containerId }: Instance) => void machine.done.push(`restart ${containerId}`),
     startRelease: async ({ release }: { release: { app: string } }) => {
@@ -38,9 +44,12 @@ function openMachine(): Machine {
     },
   };
   const live = {
-    retiring: new Set<string>(),
+    retiring: machine.retiring,
     servingOf: (app: string) => machine.routes.get(app) ?? [],
-    swap: async (app: string, instances: readonly Instance[]) => void machine.routes.set(app, instances),
+    swap: async (app: string, instances: readonly Instance[]) => {
+      machine.routes.set(app, instances);
+      machine.done.push(`route ${instances.map(({ containerId }) => containerId).join()}`);
+    },
     restore: async (all: ReadonlyMap<string, readonly Instance[]>) => all.forEach((instances, app) => machine.routes.set(app, instances)),
     retire: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `retire ${containerId}`)),
   };
@@ -91,5 +100,45 @@ describe('the reconciler', () => {
     await machine.reconciler.pass(new AbortController().signal);
     expect(machine.done).toEqual(expect.arrayContaining(['retire old', 'start other']));
     expect(containers(machine.routes.get('hello'))).toEqual(['a']);
+  });
+
+  it('takes an instance out of the routes before it ends it', async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello');
+    machine.found = [web('hello', 'a')];
+    await machine.reconciler.adopt();
+    machine.found.push(web('hello', 'b', { name: 'web.2', ordinal: 2 }));
+    machine.routes.set('hello', machine.found);
+    machine.done.length = 0;
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).toEqual(['route a', 'retire b']);
+  });
+
+  it('does not route an instance again that is being retired, whose successor has the same place and release', async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello');
+    machine.found = [web('hello', 'b')];
+    await machine.reconciler.adopt();
+    machine.done.length = 0;
+    // Of two equal ones the first by id would stay.
+    machine.found.push(web('hello', 'a'));
+    machine.retiring.add('a');
+    await machine.reconciler.visit('hello', new AbortController().signal);
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).toEqual([]);
+    expect(containers(machine.routes.get('hello'))).toEqual(['b']);
+  });
+
+  it('asks the engine once for all apps that are in order', async () => {
+    const machine = openMachine();
+    for (const app of ['one', 'two', 'three']) deployApp(machine.store, app);
+    machine.found = ['one', 'two', 'three'].map((app) => web(app, app));
+    await machine.reconciler.adopt();
+    machine.looks = 0;
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.looks).toBe(1);
+    updateApp(machine.store, 'two', { isStopped: true });
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).toEqual(expect.arrayContaining(['route ', 'retire two']));
   });
 });
