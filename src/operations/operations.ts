@@ -3,6 +3,7 @@ import { ForgeError } from '../errors.ts';
 import { appOperations } from './apps.ts';
 import { auditOperations } from './audit.ts';
 import { backupOperations } from './backups.ts';
+import { checkOperations } from './checks.ts';
 import { configOperations } from './config.ts';
 import { deployOperations } from './deploy.ts';
 import { deploymentOperations } from './deployments.ts';
@@ -32,6 +33,7 @@ export const operations: readonly Operation[] = [
   ...releaseOperations,
   ...deploymentOperations,
   ...settingOperations,
+  ...checkOperations,
   ...volumeOperations,
   ...backupOperations,
   ...keyOperations,

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { defaultLimits, minMemoryBytes, parseSize } from '../config.ts';
-import type { Check } from '../app-file.ts';
 import type { AppSettings, Limits } from '../domain.ts';
 import { builderNames, strategies } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
@@ -15,8 +14,6 @@ import type { Context } from './operation.ts';
 
 const auto = 'auto';
 const nextDeploy = 'it takes effect with the next deploy';
-const secondsField = z.int().min(1).max(86_400).optional();
-const ms = (seconds: number | undefined): number | undefined => (seconds === undefined ? undefined : seconds * 1000);
 
 const builder = defineOperation({
   name: 'builder:set',
@@ -83,46 +80,6 @@ const ports = defineOperation({
   },
   print: ({ app, applied }) => `Port set: ${printApplied(app, applied)}`,
 });
-
-const checks = defineOperation({
-  name: 'checks:set',
-  summary: 'Set how forge tells that new instances are ready, and how long old ones may take to leave',
-  help: 'forge checks:set hello --path /healthz --timeout 120\nWithout --path, or with --tcp, a connection to the port is enough.',
-  target: 'app',
-  permission: 'operate',
-  isChange: true,
-  positionals: ['app'],
-  input: z.object({
-    app: appField,
-    path: z.string().regex(/^\/[\x21-\x7e]{0,500}$/, 'expected a path that begins with /').optional().meta(says('A path that must answer 2xx or 3xx', { placeholder: '/PATH' })),
-    tcp: z.boolean().default(false).meta(says('A connection to the port is enough')),
-    timeout: secondsField.meta(says('How long a new instance may take, in seconds', { placeholder: 'SECONDS' })),
-    drainTimeout: secondsField.meta(says('How long requests may take to finish on an old one', { placeholder: 'SECONDS' })),
-    stopTimeout: secondsField.meta(says('Time between SIGTERM and SIGKILL', { placeholder: 'SECONDS' })),
-    restart: restartField,
-  }),
-  audit: ({ app: _app, restart: _restart, ...changes }) => changes,
-  run: async ({ app, path, tcp, timeout, drainTimeout, stopTimeout, restart }, context) => {
-    if (tcp && path !== undefined) throw new ForgeError('invalid', '--tcp and --path exclude each other');
-    const before = getApp(context.services.store, app).settings;
-    const changesReadiness = tcp || path !== undefined || timeout !== undefined;
-    const settings: Partial<AppSettings> = {
-      ...(changesReadiness
-        ? { checks: { ...before.checks, web: [webCheck(before.checks['web']?.[0], { path, tcp, waitMs: ms(timeout) ?? before.checks['web']?.[0]?.waitMs ?? context.services.config.readinessTimeout })] } }
-        : {}),
-      ...(drainTimeout === undefined ? {} : { drainTimeoutMs: drainTimeout * 1000 }),
-      ...(stopTimeout === undefined ? {} : { stopTimeoutMs: stopTimeout * 1000 }),
-    };
-    if (Object.keys(settings).length === 0) throw new ForgeError('invalid', 'nothing to set: give --path, --tcp, --timeout, --drain-timeout or --stop-timeout');
-    return await changeSettings(app, { settings, reason: 'Set checks', restart }, context);
-  },
-  print: ({ app, applied }) => `Checks set: ${printApplied(app, applied)}`,
-});
-
-function webCheck(before: Check | undefined, { path, tcp, waitMs }: { readonly path: string | undefined; readonly tcp: boolean; readonly waitMs: number }): Check {
-  const probe: Check['probe'] = tcp ? { kind: 'tcp' } : path === undefined ? (before?.probe ?? { kind: 'tcp' }) : { kind: 'http', path, status: undefined, content: undefined, headers: undefined };
-  return { kind: 'startup', name: undefined, port: undefined, initialDelayMs: 0, timeoutMs: 5_000, attempts: 1, waitMs, probe };
-}
 
 const limits = defineOperation({
   name: 'limits:set',
@@ -195,4 +152,4 @@ const strategy = defineOperation({
   print: ({ app, settings }) => `From its next release on, ${app} ${settings.strategy === 'swap' ? 'starts new instances beside the old ones' : 'ends its old instances before it starts new ones'}`,
 });
 
-export const settingOperations = [builder, buildArgs, branch, ports, checks, limits, strategy];
+export const settingOperations = [builder, buildArgs, branch, ports, limits, strategy];
