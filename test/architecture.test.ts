@@ -19,15 +19,16 @@ const mayImport: Record<string, readonly string[]> = {
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
   apps: ['deploy', 'git', 'build', 'runtime', 'store'],
   backup: ['docker', 'runtime', 'store', 'git', 'cron'],
-  operations: ['apps', 'backup', 'deploy', 'jobs', 'runtime', 'store', 'git'],
+  operations: ['apps', 'backup', 'cron', 'deploy', 'jobs', 'retention', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],
   api: ['operations', 'git', 'control'],
   cli: ['backup', 'operations', 'control', 'build', 'runtime', 'proxy', 'docker', 'ssh'],
   control: [],
   cron: [],
   jobs: ['deploy', 'runtime', 'store', 'cron'],
+  retention: ['docker', 'store', 'deploy'],
   // With main.ts, the only place that knows every folder.
-  wire: ['apps', 'backup', 'docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api', 'jobs'],
+  wire: ['apps', 'backup', 'docker', 'store', 'git', 'control', 'proxy', 'build', 'runtime', 'deploy', 'operations', 'ssh', 'api', 'jobs', 'retention'],
 };
 
 /** Each third-party library has one door. */

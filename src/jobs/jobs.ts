@@ -10,7 +10,7 @@ import { createJob, findJob, findUnfinishedJobs, finishJob, type Job, type JobOu
 import { findCurrentRelease } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
 import { untilAborted } from '../wait.ts';
-import { watchJob } from './watch-job.ts';
+import { watchJob, type ActiveJob } from './watch-job.ts';
 
 export interface JobRequest extends Pick<JobStart, 'argv' | 'env' | 'limitsOf' | 'reader'> {
   readonly app: string;
@@ -53,14 +53,6 @@ export interface JobsParts {
   readonly containers: JobContainers;
   readonly config: Pick<Config, 'jobTimeout'>;
   readonly log: Log;
-}
-
-/** A job that this forge looks after. */
-export interface ActiveJob {
-  readonly container: Promise<JobContainer>;
-  readonly ended: Promise<Job>;
-  /** Why it is being stopped. */
-  reason: JobOutcome | undefined;
 }
 
 /** Many schedules have the same time, and every start costs the engine something. */

@@ -2,10 +2,17 @@
 import { isForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { JobContainer, JobContainers } from '../runtime/job-containers.ts';
-import { findJob, finishJob, type Job } from '../store/jobs.ts';
+import { findJob, finishJob, type Job, type JobOutcome } from '../store/jobs.ts';
 import type { Store } from '../store/store.ts';
 import { delay, untilAborted } from '../wait.ts';
-import type { ActiveJob } from './jobs.ts';
+
+/** A job that this forge looks after. */
+export interface ActiveJob {
+  readonly container: Promise<JobContainer>;
+  readonly ended: Promise<Job>;
+  /** Why it is being stopped. */
+  reason: JobOutcome | undefined;
+}
 
 export interface WatchJob {
   readonly job: Job;

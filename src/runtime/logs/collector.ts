@@ -95,14 +95,23 @@ export function createLogCollector({ docker, directory, log }: LogCollectorParts
 /** An app may be called `error`, which is an event of a meaning of its own. */
 const eventOf = (app: string): string => `stored ${app}`;
 
-/** Removes the oldest containers' logs beyond the number that is kept; never one that is followed. */
+/**
+ * Removes the oldest containers' logs beyond the number that is kept; never one that is followed. Jobs are counted apart:
+ * a schedule that runs every minute must not push out what the instances wrote.
+ */
 async function pruneFolders(appFolder: string, inUse: ReadonlySet<string>): Promise<void> {
   const names = await readdir(appFolder).catch(() => []);
-  if (names.length <= maxContainersPerApp) return;
-  const ages = await Promise.all(names.map(async (name) => ({ folder: join(appFolder, name), changed: await lastChange(join(appFolder, name)) })));
-  const removable = ages.filter(({ folder }) => !inUse.has(folder)).sort((a, b) => a.changed - b.changed);
-  for (const { folder } of removable.slice(0, names.length - maxContainersPerApp)) await rm(folder, { recursive: true, force: true });
+  const [jobs, instances] = [names.filter(isOfJob), names.filter((name) => !isOfJob(name))];
+  for (const kind of [jobs, instances]) {
+    if (kind.length <= maxContainersPerApp) continue;
+    const ages = await Promise.all(kind.map(async (name) => ({ folder: join(appFolder, name), changed: await lastChange(join(appFolder, name)) })));
+    const removable = ages.filter(({ folder }) => !inUse.has(folder)).sort((a, b) => a.changed - b.changed);
+    for (const { folder } of removable.slice(0, kind.length - maxContainersPerApp)) await rm(folder, { recursive: true, force: true });
+  }
 }
+
+/** `run.1a2b3c4d@…`, `cron.nightly@…` */
+const isOfJob = (folder: string): boolean => /^(run|cron)\./.test(folder);
 
 async function trimFolders(appFolder: string, inUse: ReadonlySet<string>, maxBytes: number): Promise<number> {
   const names = await readdir(appFolder).catch(() => []);
