@@ -5,8 +5,11 @@ import { auditOperations } from './audit.ts';
 import { backupOperations } from './backups.ts';
 import { checkOperations } from './checks.ts';
 import { configOperations } from './config.ts';
+import { cronOperations } from './cron.ts';
 import { deployOperations } from './deploy.ts';
 import { deploymentOperations } from './deployments.ts';
+import { diskOperations } from './disk.ts';
+import { execOperations } from './exec.ts';
 import { keyOperations } from './keys.ts';
 import { lockOperations } from './lock.ts';
 import { logOperations } from './logs.ts';
@@ -25,17 +28,20 @@ export const operations: readonly Operation[] = [
   createHelp(() => operations, findOperation),
   ...deployOperations,
   ...runOperations,
+  ...cronOperations,
   ...appOperations,
   ...lockOperations,
   ...logOperations,
   ...configOperations,
   ...processOperations,
+  ...execOperations,
   ...releaseOperations,
   ...deploymentOperations,
   ...settingOperations,
   ...checkOperations,
   ...volumeOperations,
   ...backupOperations,
+  ...diskOperations,
   ...keyOperations,
   ...tokenOperations,
   ...auditOperations,

@@ -4,6 +4,7 @@ import { ForgeError } from '../errors.ts';
 import { parseVersion } from '../names.ts';
 import { getApp } from '../store/apps.ts';
 import { findDeployments, hasBeenLive } from '../store/deployments.ts';
+import { findCollectedVersions } from '../store/release-images.ts';
 import { findRelease, findReleases } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
 import { relativeTime } from './durations.ts';
@@ -28,16 +29,17 @@ const list = defineOperation({
   run: async ({ app, limit }, { services }) => {
     const current = getApp(services.store, app).currentVersion;
     const failed = failedVersions(app, services.store);
+    const collected = findCollectedVersions(services.store, app);
     // Only what may be seen by everyone who sees the app: the config stays out.
     return findReleases(services.store, app, limit).map(({ version, createdAt, actor, reason, commit, image }) => ({
-      version, isCurrent: version === current, hasFailed: failed.has(version), createdAt, actor, reason, commit, image: image.digest, builder: image.builder,
+      version, isCurrent: version === current, hasFailed: failed.has(version), isImageGone: collected.has(version), createdAt, actor, reason, commit, image: image.digest, builder: image.builder,
     }));
   },
   print: (releases, { services, style }) => {
     if (releases.length === 0) return 'No releases yet: the first push makes v1. git push forge main';
     const now = services.store.now();
-    const rows = releases.map(({ version, isCurrent, hasFailed, createdAt, actor, reason }) => [
-      `v${version}`, isCurrent ? style.good('current') : hasFailed ? 'never live' : '', relativeTime(createdAt, now), actor, oneLine(reason),
+    const rows = releases.map(({ version, isCurrent, hasFailed, isImageGone, createdAt, actor, reason }) => [
+      `v${version}`, isCurrent ? style.good('current') : hasFailed ? 'never live' : isImageGone ? 'image gone' : '', relativeTime(createdAt, now), actor, oneLine(reason),
     ]);
     return table(['RELEASE', '', 'MADE', 'BY', 'WHAT'], rows, style);
   },

@@ -8,6 +8,7 @@ import type { Cron } from '../jobs/cron.ts';
 import type { Jobs } from '../jobs/jobs.ts';
 import type { Log } from '../log.ts';
 import type { LogCollector } from '../runtime/logs/collector.ts';
+import type { Retention } from '../retention/retention.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Store } from '../store/store.ts';
 
@@ -18,6 +19,7 @@ export interface Services {
   readonly version: string;
   readonly deployer: Deployer;
   readonly backups: Pick<Backups, 'create' | 'list'>;
+  readonly retention: Pick<Retention, 'collect' | 'report'>;
   readonly volumes: Volumes;
   readonly apps: Apps;
   readonly jobs: Pick<Jobs, 'claim' | 'stop'>;

@@ -11,7 +11,8 @@ import { collectImages } from './collect-images.ts';
 import { collectRecords } from './collect-records.ts';
 import { whenDue } from './when-due.ts';
 import { createLayerCache } from './layer-cache.ts';
-import type { LayersOf, RetentionParts } from './parts.ts';
+import { reportDisk, type DiskReport } from './disk-report.ts';
+import type { RetentionParts } from './parts.ts';
 
 const lookEveryMs = 10 * 60_000;
 const collectEveryMs = 4 * 60 * 60_000;
@@ -28,7 +29,8 @@ export interface Retention {
   collect(request: CollectRequest): Promise<Collected>;
   /** Collects everything while a deploy waits that has the app's turn: not longer than a minute. Throws only the signal's reason. */
   reclaim(heldTurn: string, signal: AbortSignal): Promise<void>;
-  readonly layersOf: LayersOf;
+  /** What weighs how much, of one app or of all; what a collection would take. Changes nothing. */
+  report(app: string | undefined, signal: AbortSignal): Promise<DiskReport>;
   /** Begins to collect by itself. */
   start(): void;
   /** Ends what is under way, between two steps. */
@@ -72,7 +74,7 @@ export function createRetention(parts: RetentionParts): Retention {
   };
 
   return {
-    layersOf,
+    report: async (app, signal) => await reportDisk({ app, layersOf, signal }, parts),
     collect,
     reclaim: async (heldTurn, signal) => {
       using limited = withDeadline(reclaimTimeoutMs, 'collecting took too long', signal);

@@ -101,11 +101,11 @@ function seeApp(actor: Actor, app: string, store: Store): void {
 const operatorSession = (connection: ControlConnection, argv: readonly string[]): Session => ({ ...connection, actor: operator, argv, gitProtocol: undefined });
 
 function servicesOf(core: Core, endSessionsOf: (name: string) => void): Services {
-  const { store, config, deployer, backups, things, work, runtime, logs, repositories, log } = core;
+  const { store, config, deployer, backups, retention, things, work, runtime, logs, repositories, log } = core;
   const relayPath = join(import.meta.dirname, '../relay', import.meta.filename.endsWith('.ts') ? 'relay.ts' : 'relay.js');
   const keysChanged = async (): Promise<void> => {
     if (config.authorizedKeysFile !== '') await writeAuthorizedKeys(config.authorizedKeysFile, findKeys(store), relayCommand(process.execPath, relayPath, config.doorSocket));
   };
-  return { store, config, version: forgeVersion, deployer, backups, ...things, ...work, runtime, logs, repositories, log, endSessionsOf, keysChanged };
+  return { store, config, version: forgeVersion, deployer, backups, retention, ...things, ...work, runtime, logs, repositories, log, endSessionsOf, keysChanged };
 }
 

@@ -6,6 +6,7 @@ import type { RetentionParts } from '../retention/parts.ts';
 
 export function wireRetention(parts: RetentionParts & { readonly config: Config }, stack: AsyncDisposableStack): Retention {
   const retention = createRetention(parts);
+  retention.start();
   stack.defer(async () => await retention.close());
   return retention;
 }

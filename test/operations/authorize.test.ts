@@ -78,7 +78,7 @@ test('lists hold only the apps that the actor may see', async () => {
 });
 
 test('every change is one that is recorded', () => {
-  const reading = /:(list|info|diff|show|logs|url|get)$|^(help|version|status)$/;
+  const reading = /:(list|info|diff|show|logs|url|get|report)$|^(help|version|status)$/;
   expect(operations.filter(({ isChange, name }) => isChange === reading.test(name)).map(({ name }) => name)).toEqual([]);
 });
 

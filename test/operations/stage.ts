@@ -78,6 +78,12 @@ export function openStage(): Stage {
   const services: Services = {
     store,
     config: loadConfig({ data, flags: {}, env: {} }),
+    retention: {
+      collect: async () => ({ images: [], deployments: 0, releases: 0, logBytes: 0, cacheBytes: 0, busy: [], problems: [] }),
+      report: async () => {
+        throw new ForgeError('unavailable', 'there is no engine here');
+      },
+    },
     version: '1.2.3',
     deployer: bookkeeper(stage),
     backups: createBackups({
