@@ -196,6 +196,13 @@ write_file() {
   mv "$1.new" "$1"
 }
 
+# Before forge starts for the first time: it would make data of its own.
+restore_backup() {
+  [ -n "$restore" ] || return 0
+  say "Restoring $restore"
+  "$forge" restore "$restore" --data "$data" || fail "$restore was not restored" 'Mend what it says and run this again; leave out --restore if it was restored by an earlier run.'
+}
+
 make_builder() {
   say 'Making the local builder (run and build images, lifecycle, buildpacks; minutes the first time, then kept)'
   # What a run that was stopped left of its work.

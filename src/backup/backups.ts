@@ -1,7 +1,9 @@
 /** The backups of a running forge: one at a time, asked for or scheduled, each recorded with how it ended. */
+import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { parseTimeZone, createSchedule, type Schedule, parseExpression } from '../cron/schedule.ts';
 import { dueOf } from '../cron/due.ts';
 import { ForgeError } from '../errors.ts';
@@ -139,8 +141,9 @@ async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSigna
   for (const left of await readdir(backupDir)) if (left.endsWith('.part')) await rm(join(backupDir, left), { force: true });
   const [path, aside] = [join(backupDir, name), join(backupDir, `${name}.part`)];
   try {
-    const file = await open(aside, 'wx', 0o600);
-    const summary = await writeSynced(file, async (output) => await writeBackup(parts, { output, hasLogs: false, onStep: () => undefined, signal }));
+    const output = createWriteStream(aside, { flags: 'wx', mode: 0o600, flush: true });
+    const summary = await writeBackup(parts, { output, hasLogs: false, onStep: () => undefined, signal }).finally(() => output.end());
+    await finished(output);
     await rename(aside, path);
     await syncFolder(backupDir);
     const { size } = await stat(path);
@@ -150,20 +153,6 @@ async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSigna
   } catch (error) {
     await rm(aside, { force: true });
     throw error;
-  }
-}
-
-async function writeSynced<T>(file: Awaited<ReturnType<typeof open>>, task: (output: Writable) => Promise<T>): Promise<T> {
-  try {
-    const output = file.createWriteStream({ autoClose: false });
-    const done = await task(output);
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-    output.once('error', reject).end(() => resolve(undefined));
-    await promise;
-    await file.sync();
-    return done;
-  } finally {
-    await file.close();
   }
 }
 

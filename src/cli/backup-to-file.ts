@@ -1,5 +1,6 @@
 /** `forge backup`: the running forge writes it, this command puts it where the person who asked may write. */
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -37,24 +38,17 @@ async function ask(argv: readonly string[], stdout: Writable & { readonly isTTY?
 /** The file appears when it is complete and on the disk; readable by its owner alone, from its first byte. */
 async function writeAside(path: string, task: (output: Writable) => Promise<number>): Promise<number> {
   const aside = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
-  const file = await open(aside, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    throw new ForgeError('invalid', `${dirname(path)} cannot be written to: ${error.message}`, { cause: error });
-  });
-  let isComplete = false;
+  const output = createWriteStream(aside, { flags: 'wx', mode: 0o600, flush: true });
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  output.once('error', (error) => reject(new ForgeError('failed', `${path} could not be written: ${error.message}`, { hint: 'nothing of it was kept', cause: error })));
   try {
-    const output = file.createWriteStream({ autoClose: false });
-    const { promise: broken, reject } = Promise.withResolvers<never>();
-    output.once('error', (error) => reject(new ForgeError('failed', `${path} could not be written: ${error.message}`, { hint: 'nothing of it was kept', cause: error })));
     const status = await Promise.race([task(output), broken]);
-    if (status !== 0) return status;
     output.end();
-    await finished(output);
-    await file.sync();
-    await rename(aside, path);
-    isComplete = true;
-    return 0;
+    await Promise.race([finished(output), broken]);
+    if (status === 0) await rename(aside, path);
+    return status;
   } finally {
-    await file.close();
-    if (!isComplete) await rm(aside, { force: true });
+    output.destroy();
+    await rm(aside, { force: true });
   }
 }

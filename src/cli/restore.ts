@@ -35,7 +35,7 @@ export async function restore(rest: readonly string[], context: CommandContext):
   );
   contents.missing.forEach((what) => report.problem(`It was not in the backup: ${what}`));
   if (setAside !== undefined) report.body(`What was there before is in ${setAside}`);
-  if (head.domain !== config.domain) report.body(`The backup is of ${head.domain}; this machine is set to ${config.domain}: set FORGE_DOMAIN, or point the names here`);
+  report.body(`It was written at ${head.domain}. Domain, ports and other settings outside of the data directory are this machine’s own.`);
   report.done(`Restored into ${config.data}: ${describe(head, contents)}. Start forge, and everything answers again.`);
   return 0;
 }
