@@ -1,6 +1,7 @@
 /** From the source of a request to code: files, plan, config that the files ask for, image. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { emptyAppFile } from '../app-file.ts';
 import { detect } from '../build/detect.ts';
 import { watchFreeSpace } from '../build/free-space.ts';
@@ -8,14 +9,18 @@ import { receiveSource } from '../build/source.ts';
 import type { Config } from '../config.ts';
 import type { App, Image, Plan, Source } from '../domain.ts';
 import { getConfig } from '../store/app-config.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt, AttemptRequest } from './attempt.ts';
 import type { AppChange, Code } from './candidate.ts';
-import type { DeployRequest } from './deploy.ts';
 import { environmentOf } from './environment-of.ts';
 import { unknownTypes } from './formation.ts';
 import { makeRoom } from './make-room.ts';
 import type { DeployParts } from './parts.ts';
 import { appOf } from './turn.ts';
+
+export interface CodeRequest extends Pick<AttemptRequest, 'app' | 'origin'> {
+  /** Opens the tar of the source, once; `undefined` for a prebuilt image. */
+  openSource?(signal: AbortSignal): Promise<Readable>;
+}
 
 export interface Built {
   readonly code: Code;
@@ -26,7 +31,7 @@ export interface Built {
 const imagePlan: Plan = { builder: 'image', reason: 'a prebuilt image was asked for', procfile: new Map(), warnings: [], appFile: emptyAppFile };
 
 /** Throws what the files, the builder or a full disk throw; `invalid` before anything is built when required config is missing. */
-export async function buildCode(request: DeployRequest, attempt: Attempt, parts: DeployParts): Promise<Built> {
+export async function buildCode(request: CodeRequest, attempt: Attempt, parts: DeployParts): Promise<Built> {
   await makeRoom(attempt, parts);
   using _slot = await parts.builds.take(attempt.signal, (place) => attempt.report.step(`Waiting for a free build slot (place ${place} in line)`));
   // Again: the builds that it waited for may have filled the disk.
@@ -59,7 +64,7 @@ function addedConfig({ name }: App, { appFile }: Plan, { report, hide }: Attempt
 }
 
 interface Build {
-  readonly request: DeployRequest;
+  readonly request: CodeRequest;
   readonly app: App;
   readonly source: Source;
   readonly plan: Plan;
@@ -72,7 +77,7 @@ async function build({ request: { origin }, app, source, plan, config }: Build, 
   return await parts.builders[plan.builder].build({ app: app.name, deploymentId: id, source, plan, settings: app.settings, config, origin, report, signal: space.signal });
 }
 
-async function receive(request: DeployRequest, path: string, attempt: Attempt, config: Config): Promise<Source> {
+async function receive(request: CodeRequest, path: string, attempt: Attempt, config: Config): Promise<Source> {
   if (!request.openSource) return { tarPath: path, sizeBytes: 0, paths: new Set(), files: new Map() };
   const stream = await request.openSource(attempt.signal);
   const limits = { maxBytes: config.sourceMaxBytes, maxEntries: config.sourceMaxEntries };

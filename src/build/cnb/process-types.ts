@@ -16,6 +16,8 @@ const metadataSchema = z.object({
 export function readProcessTypes(label: string | undefined, procfile: ReadonlyMap<string, string>): ProcessTypes {
   const types: Record<string, ProcessTypes[string]> = {};
   for (const { type, buildpackID } of parse(label).processes ?? []) {
+    // The Procfile's release line is a task of the deploy, whatever a buildpack makes of it.
+    if (type === 'release') continue;
     const line = procfile.get(type);
     const isFromProcfile = /procfile/i.test(buildpackID ?? '');
     types[type] = line === undefined || isFromProcfile ? { entrypoint: [`/cnb/process/${type}`], command: [] } : viaLauncher(line);
