@@ -4,7 +4,7 @@
  */
 import { defaultLimits } from '../config.ts';
 import { formationOf } from '../deploy/formation.ts';
-import { liveRelease } from '../deploy/changes.ts';
+import { liveRelease } from '../deploy/live-release.ts';
 import type { Turn } from '../deploy/queue.ts';
 import { retireOptions } from '../deploy/retire-options.ts';
 import { bringBack } from '../deploy/start-instances.ts';
@@ -47,20 +47,22 @@ export async function rename(request: RenameRequest, parts: AppParts): Promise<v
   }
 }
 
-/** At the start of forge, before anything else: a rename that was not in force never was, one that was goes on. */
+/** At the start of forge, before anything else: the code of an app whose rename was in force is found under its new name. */
 export function recoverRenames({ store, repositories, log }: Pick<AppParts, 'store' | 'repositories' | 'log'>): void {
   for (const { from, to, isInForce } of findRenames(store)) {
     log.info({ from, to, isInForce }, 'a rename was interrupted');
     if (isInForce) repositories.rename(from, to);
-    else forget({ from, to }, store);
   }
 }
 
-/** What recovered renames left in the engine and on the disk; tried again until it is done. */
+/** What interrupted renames left in the engine and on the disk, of the old name or the new one; tried again until it is done. */
 export async function finishRenames(parts: AppParts): Promise<void> {
   for (const { from, to, isInForce } of findRenames(parts.store)) {
+    // Taken: it is not interrupted but under way.
     using turn = parts.queue.takeIfFree(from, 'a rename');
-    if (turn && isInForce) await finish({ from, to }, parts);
+    if (!turn) continue;
+    if (isInForce) await finish({ from, to }, parts);
+    else await undo({ from, to }, parts);
   }
 }
 
@@ -109,20 +111,22 @@ async function prepare(app: App, request: RenameRequest, parts: AppParts): Promi
   }
 }
 
-/** Never throws: what is left is nobody's, and the reconciler removes it. */
+/** Never throws: what is left is removed later. */
 async function giveUp({ from, to }: RenameRequest, { started, stopped }: Prepared, parts: AppParts): Promise<void> {
-  const { store, live, runtime, log } = parts;
-  const undo = async (): Promise<void> => {
+  const { live, runtime, log } = parts;
+  const undoAll = async (): Promise<void> => {
     await live.remove(to);
     await runtime.retire(started, { stopTimeoutMs: 0 });
-    await parts.logs.removeApp(to);
+    await undo({ from, to }, parts);
   };
-  await undo().catch((error: unknown) => log.warn({ err: error, app: to }, 'what a failed rename started could not be removed; the reconciler tries again'));
-  forget({ from, to }, store);
+  await undoAll().catch((error: unknown) => log.warn({ err: error, app: to }, 'what a failed rename left could not be removed yet; forge tries again'));
   await bringBack(from, stopped, parts);
 }
 
-function forget({ from, to }: Pick<RenameRequest, 'from' | 'to'>, store: AppParts['store']): void {
+/** Nothing is left under the new name, which was never in force. */
+async function undo({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, runtime, logs }: AppParts): Promise<void> {
+  await runtime.removeApp(to);
+  await logs.removeApp(to);
   releaseSubnetIndex(store, to);
   endRename(store, from);
 }

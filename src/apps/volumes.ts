@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { extract as tarExtract } from 'tar-stream';
 import { watchFreeSpace } from '../build/free-space.ts';
 import type { Config } from '../config.ts';
-import { liveRelease } from '../deploy/changes.ts';
+import { liveRelease } from '../deploy/live-release.ts';
 import { appOf, takeTurn, type TurnParts } from '../deploy/turn.ts';
 import type { Actor } from '../domain.ts';
 import { ForgeError, isForgeError } from '../errors.ts';

@@ -1,6 +1,5 @@
 /** Changes of an app without a new build: each takes the app's turn and goes through the same start, swap and retire. */
 import type { Writable } from 'node:stream';
-import { isDeepStrictEqual } from 'node:util';
 import { defaultLimits } from '../config.ts';
 import type { Actor, App, Formation, FormationEntry, Instance, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
@@ -9,11 +8,11 @@ import { createReport } from '../report.ts';
 import { placesOf } from '../runtime/places.ts';
 import { readAppState, writeAppState, type AppState } from '../store/app-state.ts';
 import { updateApp } from '../store/apps.ts';
-import { findRelease } from '../store/releases.ts';
 import { candidateState, codeOf, withAppFile, type AppChange, type Code } from './candidate.ts';
 import { recordRelease, takeAttemptTurn } from './deploy.ts';
 import { formationOf, refuseFixed } from './formation.ts';
 import { goLive } from './go-live.ts';
+import { hasPendingChange, liveRelease } from './live-release.ts';
 import type { DeployParts } from './parts.ts';
 import type { Turn } from './queue.ts';
 import { retireOptions } from './retire-options.ts';
@@ -100,14 +99,6 @@ export async function restart(request: ChangeRequest, parts: DeployParts): Promi
   }
 }
 
-/** Whether config or settings differ from what the live release was made with. */
-function hasPendingChange(app: App, parts: DeployParts): boolean {
-  if (app.isStopped) return false;
-  const { config, settings } = liveRelease(app, parts);
-  const now = readAppState(parts.store, app.name);
-  return !isDeepStrictEqual({ config: now.config, settings: now.settings }, { config, settings });
-}
-
 /** Sets quantities; starts what is missing beside the rest, swaps, retires what is too many. Other types are not touched. */
 export async function scale(request: ChangeRequest & { readonly changes: Readonly<Record<string, number>> }, parts: DeployParts): Promise<Formation> {
   using _turn = await takeChangeTurn(request, parts, 'a scale');
@@ -185,11 +176,4 @@ async function converge(app: App, request: ChangeRequest, parts: DeployParts): P
 function wantedRelease(app: App, parts: DeployParts): Release {
   const release = liveRelease(app, parts);
   return { ...release, formation: formationOf(app, release.image.processTypes, defaultLimits(parts.config)) };
-}
-
-/** The release that serves, or `conflict` before the first. */
-export function liveRelease(app: App, { store }: Pick<DeployParts, 'store'>): Release {
-  const release = app.currentVersion === undefined ? undefined : findRelease(store, app.name, app.currentVersion);
-  if (!release) throw new ForgeError('conflict', `${app.name} has no release yet`, { hint: 'push its code first' });
-  return release;
 }

@@ -12,6 +12,7 @@ import { candidateState, releaseDraft, withAppFile, type Code } from './candidat
 import { goLive } from './go-live.ts';
 import type { Turn } from './queue.ts';
 import type { DeployParts } from './parts.ts';
+import { endUnchanged, servingAlready } from './serving-already.ts';
 import { startInstances } from './start-instances.ts';
 import { runPostdeploy, runPredeploy, runReleaseTask } from './tasks.ts';
 import { appOf, takeTurn } from './turn.ts';
@@ -19,6 +20,8 @@ import { appOf, takeTurn } from './turn.ts';
 export interface DeployRequest extends AttemptRequest {
   /** Opens the tar of the source, once, when the turn has come; `undefined` for a prebuilt image. */
   openSource?(signal: AbortSignal): Promise<Readable>;
+  /** A prebuilt image that serves already is deployed again. */
+  readonly isForced?: boolean;
   /** Throws when the request is stale: something else went live while it waited. */
   verify(): Promise<void>;
   /** After the swap: makes the caller's side final (the git ref has moved) or throws; forge then swaps back. */
@@ -31,6 +34,8 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
     using _turn = await takeAttemptTurn(attempt, parts, { isReplaceable: true });
     await request.verify();
     const { code: built, change } = await buildCode(request, attempt, parts);
+    const serving = servingAlready(request, built, parts);
+    if (serving) return await endUnchanged(serving, attempt);
     // Whoever pushes to a stopped app wants it to run.
     const state = { ...withAppFile(candidateState(appOf(request.app, parts.store), change, parts.store), built, parts.config), isStopped: false };
     const code = await runPredeploy(draftOf({ code: built, state, attempt, request, parts }), attempt, parts);

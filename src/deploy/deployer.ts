@@ -1,7 +1,8 @@
 /** What the doors may ask of deploy/: one object over the story, the changes and the attempts. */
 import type { Actor, Formation, Release, Session } from '../domain.ts';
-import { change, liveRelease, restart, scale, start, stop, type Applied, type ChangeRequest, type ReleaseChange } from './changes.ts';
+import { change, restart, scale, start, stop, type Applied, type ChangeRequest, type ReleaseChange } from './changes.ts';
 import { deploy, type DeployRequest } from './deploy.ts';
+import { liveRelease } from './live-release.ts';
 import type { DeployParts } from './parts.ts';
 import { rollback, type RollbackRequest } from './rollback.ts';
 import { appOf } from './turn.ts';

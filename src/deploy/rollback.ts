@@ -5,7 +5,8 @@ import { readAppState, type AppState } from '../store/app-state.ts';
 import { findVersionLiveBefore, hasBeenLive } from '../store/deployments.ts';
 import { findRelease } from '../store/releases.ts';
 import { codeOf, type Code } from './candidate.ts';
-import { liveRelease, makeRelease, type ChangeRequest } from './changes.ts';
+import { makeRelease, type ChangeRequest } from './changes.ts';
+import { liveRelease } from './live-release.ts';
 import type { DeployParts } from './parts.ts';
 import { appOf } from './turn.ts';
 

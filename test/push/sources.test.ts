@@ -72,6 +72,16 @@ describe('an image that was built elsewhere', () => {
     expect(refused.exitCode).toBe(124);
     expect((await forge.get('built')).status).toBe(200);
   });
+
+  it('and serves already is left alone, unless it is forced', async () => {
+    const image = await behaviourImage();
+    const before = await forge.instances('built');
+    const again = await forge.ssh$(['deploy', 'built', '--image', image]);
+    expect(again).toMatchObject({ exitCode: 0, all: expect.stringContaining('runs this image already') as string });
+    expect(await forge.instances('built')).toEqual(before);
+    expect(await forge.ssh$(['deploy', 'built', '--image', image, '--force'])).toMatchObject({ exitCode: 0 });
+    expect(await forge.instances('built')).not.toEqual(before);
+  });
 });
 
 describe('what an image and its container get', () => {
