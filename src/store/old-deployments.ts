@@ -8,13 +8,15 @@ import type { Store } from './store.ts';
  */
 export function deleteOldDeployments(store: Store, app: string, keep: number): readonly string[] {
   const rows = store.db.all(
-    `DELETE FROM deployments WHERE app = ?1 AND ended_at IS NOT NULL AND undo IS NULL
-      AND id NOT IN (SELECT id FROM deployments WHERE app = ?1 ORDER BY id DESC LIMIT ?2)
+    `DELETE FROM deployments WHERE app = ? AND ended_at IS NOT NULL AND undo IS NULL
+      AND id NOT IN (SELECT id FROM deployments WHERE app = ? ORDER BY id DESC LIMIT ?)
       AND id NOT IN (SELECT max(d.id) FROM deployments d JOIN releases r ON r.app = d.app AND r.version = d.version
-        WHERE d.app = ?1 AND d.status = 'succeeded' AND r.image_collected_at IS NULL GROUP BY d.version)
+        WHERE d.app = ? AND d.status = 'succeeded' AND r.image_collected_at IS NULL GROUP BY d.version)
       RETURNING id`,
     app,
+    app,
     keep,
+    app,
   );
   return rows.map((row) => String(row['id']));
 }

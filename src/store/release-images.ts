@@ -62,11 +62,13 @@ export function keepImage(store: Store, app: string, reference: string): void {
 /** Forgets releases older than the newest `keep` whose image was given up: their config snapshots are secrets. How many went. */
 export function deleteOldReleases(store: Store, app: string, keep: number): number {
   return store.db.run(
-    `DELETE FROM releases WHERE app = ?1 AND image_collected_at IS NOT NULL
-      AND version NOT IN (SELECT version FROM releases WHERE app = ?1 ORDER BY version DESC LIMIT ?2)
-      AND version IS NOT (SELECT current_version FROM apps WHERE name = ?1)`,
+    `DELETE FROM releases WHERE app = ? AND image_collected_at IS NOT NULL
+      AND version NOT IN (SELECT version FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?)
+      AND version IS NOT (SELECT current_version FROM apps WHERE name = ?)`,
+    app,
     app,
     keep,
+    app,
   );
 }
 
