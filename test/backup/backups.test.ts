@@ -1,0 +1,104 @@
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createBackups, type Backups, type BackupsParts } from '../../src/backup/backups.ts';
+import { checkBackup } from '../../src/backup/restore-backup.ts';
+import type { Store } from '../../src/store/store.ts';
+import { silentLog } from '../store/open-test-store.ts';
+import { forgeWithoutApps } from './forge-without-apps.ts';
+
+const minute = 60_000;
+
+beforeEach(() => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
+afterEach(() => vi.useRealTimers());
+
+interface Scheduled {
+  readonly backups: Backups;
+  readonly directory: string;
+  readonly store: Store;
+  /** Moves the clock and lets forge look at it; resolves when nothing is under way. */
+  pass(ms: number): Promise<void>;
+  files(): string[];
+}
+
+async function scheduled(options: Partial<BackupsParts> = {}): Promise<Scheduled> {
+  const { store, parts, clock, data } = await forgeWithoutApps();
+  const directory = join(data, 'kept');
+  const backups = createBackups({ ...parts, store, log: silentLog, schedule: '0 * * * *', keep: 2, backupDir: directory, ...options });
+  const keeping = backups.keepSchedule(new AbortController().signal);
+  onTestFinished(async () => await keeping[Symbol.asyncDispose]());
+  const pass = async (ms: number): Promise<void> => {
+    clock.now = new Date(clock.now.getTime() + ms);
+    await vi.advanceTimersByTimeAsync(30_000);
+    await vi.waitUntil(async () => (await backups.list()).backups.every(({ endedAt }) => endedAt !== undefined), { timeout: 10_000 });
+  };
+  const files = (): string[] => {
+    try {
+      return readdirSync(options.backupDir ?? directory);
+    } catch {
+      return [];
+    }
+  };
+  return { backups, directory, store, pass, files };
+}
+
+describe('scheduled backups', () => {
+  it('are made when they are due, and the newest stay', async () => {
+    const { backups, directory, pass, files } = await scheduled();
+    await pass(59 * minute);
+    expect(files()).toEqual([]);
+    await pass(1 * minute);
+    expect(files()).toEqual(['forge-20261121T110000Z.tar.zst']);
+    await pass(10 * minute);
+    expect(files().length).toBe(1);
+    for (let hour = 0; hour < 3; hour++) await pass(60 * minute);
+    expect(files()).toEqual(['forge-20261121T131000Z.tar.zst', 'forge-20261121T141000Z.tar.zst']);
+    const newest = join(directory, 'forge-20261121T141000Z.tar.zst');
+    expect(statSync(newest).mode & 0o777).toBe(0o600);
+    await expect(checkBackup(newest, new AbortController().signal)).resolves.toMatchObject({ contents: { apps: ['shop'] } });
+    const { next, backups: records } = await backups.list();
+    expect(next).toBe('2026-11-21T15:00:00.000Z');
+    expect(records.map(({ actor, isThere, failure }) => ({ actor, isThere, failure }))).toEqual([true, true, false, false].map((isThere) => ({ actor: 'schedule', isThere, failure: undefined })));
+  });
+
+  it('that were missed for long are made up for, once', async () => {
+    const { pass, files } = await scheduled();
+    await pass(50 * 60 * minute);
+    await pass(minute);
+    expect(files()).toEqual(['forge-20261123T120000Z.tar.zst']);
+  });
+
+  it('that fail are listed with the reason, leave no file, and take none of the older away', async () => {
+    let isFull = false;
+    const { backups, directory, pass, files, store } = await scheduled({
+      readVolume: async () => {
+        if (isFull) throw new Error('ENOSPC: no space left on device');
+      },
+      keep: 1,
+    });
+    store.db.run(`INSERT INTO volumes (app, name, engine_name, created_at) VALUES ('shop', 'data', 'x', '')`);
+    await pass(60 * minute);
+    isFull = true;
+    writeFileSync(join(directory, 'forge-left.part'), 'of a forge that was killed');
+    await pass(60 * minute);
+    expect(files()).toEqual(['forge-20261121T110000Z.tar.zst']);
+    expect((await backups.list()).backups[0]).toMatchObject({ failure: 'ENOSPC: no space left on device', isThere: false });
+  });
+
+  it('of an unknown form are refused at the start', async () => {
+    await expect(scheduled({ schedule: 'now and then' })).rejects.toMatchObject({ code: 'invalid' });
+  });
+});
+
+describe('backups that are asked for', () => {
+  it('are made one at a time, and recorded', async () => {
+    const { backups } = await scheduled();
+    const output = () => new Writable({ write: (_chunk, _encoding, done) => done() });
+    const demand = { actor: 'ada', hasLogs: false, onStep: () => undefined, signal: new AbortController().signal };
+    const first = backups.create({ ...demand, output: output() });
+    await expect(backups.create({ ...demand, output: output() })).rejects.toMatchObject({ code: 'conflict', message: 'another backup is under way' });
+    expect(await first).toMatchObject({ apps: 1 });
+    expect((await backups.list()).backups).toMatchObject([{ actor: 'ada', file: undefined, isThere: false, failure: undefined, sizeBytes: expect.any(Number) }]);
+  });
+});
