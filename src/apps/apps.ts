@@ -3,6 +3,8 @@ import { findApps } from '../store/apps.ts';
 import { clone, type Cloned, type CloneRequest } from './clone.ts';
 import { destroy, removeEverything } from './destroy.ts';
 import type { AppParts, AppRequest } from './parts.ts';
+import { exportApp, type ExportRequest } from './export/export-app.ts';
+import { importApp, type Imported, type ImportRequest } from './export/import-app.ts';
 import { finishRenames, rename, type RenameRequest } from './rename.ts';
 
 export interface Apps {
@@ -10,6 +12,10 @@ export interface Apps {
   clone(request: CloneRequest): Promise<Cloned>;
   /** Removes the app with everything that is its own: instances, network, volumes, images, repository, logs, rows. */
   destroy(request: AppRequest & { readonly app: string }): Promise<void>;
+  /** Everything of the app in one file, sealed under a passphrase. */
+  export(request: ExportRequest): Promise<void>;
+  /** An app from such a file: all of it or nothing. */
+  import(request: ImportRequest): Promise<Imported>;
   /** Goes on with renames and removals that were interrupted. Throws nothing: what cannot be done yet is tried again by the next call. */
   finishInterrupted(): Promise<void>;
 }
@@ -19,6 +25,8 @@ export function createApps(parts: AppParts): Apps {
     rename: (request) => rename(request, parts),
     clone: (request) => clone(request, parts),
     destroy: (request) => destroy(request, parts),
+    export: (request) => exportApp(request, parts),
+    import: (request) => importApp(request, parts),
     finishInterrupted: () => finishInterrupted(parts),
   };
 }

@@ -28,6 +28,8 @@ export interface Cloned {
 export async function clone(request: CloneRequest, parts: AppParts): Promise<Cloned> {
   const { to, actor, report, signal, output, isStarted } = request;
   const cloned = await copy(request, parts);
+  // Its host is known from now on, before anything serves it.
+  await parts.live.swap(to, []);
   if (cloned.release !== undefined && isStarted) {
     report.step(`Starting ${to}`);
     await start({ app: to, actor, output, signal }, parts);

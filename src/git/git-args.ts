@@ -80,6 +80,33 @@ export const initArgs = (path: string): readonly string[] => ['init', '--quiet',
 /** Every ref and the deploy branch, as they are; nothing is shared with the original, which may go. */
 export const cloneArgs = (from: string, to: string): readonly string[] => [...flags(commonSettings(from)), 'clone', '--quiet', '--mirror', '--no-local', '--template=', '--', from, to];
 
+/** Takes every ref of a bundle that somebody made: no hook runs, every object is checked. */
+export const fetchBundleArgs = (repositoryPath: string, bundle: string): readonly string[] =>
+  repositoryArgs(
+    repositoryPath,
+    ...flags([
+      'core.hooksPath=/dev/null',
+      'core.fsync=committed,reference',
+      'protocol.allow=never',
+      'protocol.file.allow=always',
+      'pack.threads=2',
+      'fetch.fsckObjects=true',
+      'fetch.fsck.badTimezone=ignore',
+      'fetch.fsck.missingSpaceBeforeDate=ignore',
+      'fetch.fsck.zeroPaddedFilemode=ignore',
+    ]),
+    'fetch',
+    '--quiet',
+    '--no-auto-maintenance',
+    '--no-tags',
+    '--no-recurse-submodules',
+    '--no-write-fetch-head',
+    '--',
+    bundle,
+    '+refs/heads/*:refs/heads/*',
+    '+refs/tags/*:refs/tags/*',
+  );
+
 /** A command that reads or changes one repository. */
 export const repositoryArgs = (repositoryPath: string, ...words: readonly string[]): readonly string[] => [
   ...flags(commonSettings(repositoryPath)),

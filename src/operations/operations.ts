@@ -1,5 +1,6 @@
 /** The one list. Everything that offers operations (SSH, the command line, help, completion) reads it. */
 import { ForgeError } from '../errors.ts';
+import { appFileOperations } from './app-files.ts';
 import { appOperations } from './apps.ts';
 import { auditOperations } from './audit.ts';
 import { backupOperations } from './backups.ts';
@@ -17,6 +18,7 @@ import { createHelp, machineOperations } from './machine.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Operation } from './operation.ts';
 import { processOperations } from './ps.ts';
+import { rebuildOperations } from './rebuild.ts';
 import { releaseOperations } from './releases.ts';
 import { runOperations } from './run.ts';
 import { settingOperations } from './settings.ts';
@@ -30,11 +32,13 @@ export const operations: readonly Operation[] = [
   ...runOperations,
   ...cronOperations,
   ...appOperations,
+  ...appFileOperations,
   ...lockOperations,
   ...logOperations,
   ...configOperations,
   ...processOperations,
   ...execOperations,
+  ...rebuildOperations,
   ...releaseOperations,
   ...deploymentOperations,
   ...settingOperations,

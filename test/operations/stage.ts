@@ -102,7 +102,11 @@ export function openStage(): Stage {
         if (options.follow && !options.signal.aborted) await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }));
       },
     },
-    repositories: { headBranch: async (app) => stage.branches.get(app), setHeadBranch: async (app, branch) => void stage.branches.set(app, branch) },
+    repositories: {
+      resolveRef: async (app, ref) => (ref === `refs/heads/${stage.branches.get(app)}` ? '3f2a91c'.padEnd(40, '0') : undefined),
+      openArchive: (_app, commit) => Readable.from([`files of ${commit.slice(0, 7)}`]),
+      headBranch: async (app) => stage.branches.get(app), setHeadBranch: async (app, branch) => void stage.branches.set(app, branch),
+    },
     log: silentLog,
     endSessionsOf: (name) => void stage.ended.push(name),
     keysChanged: async () => void stage.asked.push('keysChanged'),
@@ -160,6 +164,14 @@ const mover = ({ store, asked }: Pick<Books, 'store' | 'asked'>): Apps => ({
   destroy: async ({ app }) => {
     asked.push(`destroy ${app}`);
     deleteApp(store, app);
+  },
+  export: async ({ app, passphrase, hasImage, use }) => {
+    asked.push(`export ${app} ${passphrase} ${hasImage}`);
+    await use(Readable.from([Buffer.from('sealed')]));
+  },
+  import: async ({ app = 'hello', passphrase, input }) => {
+    for await (const chunk of input) asked.push(`import ${app} ${passphrase} ${String(chunk)}`);
+    return { app, release: 1 };
   },
   finishInterrupted: async () => undefined,
 });
