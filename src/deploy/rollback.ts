@@ -3,6 +3,7 @@ import type { AppSettings, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { readAppState, type AppState } from '../store/app-state.ts';
 import { findVersionLiveBefore, hasBeenLive } from '../store/deployments.ts';
+import { isImageCollected } from '../store/release-images.ts';
 import { findRelease } from '../store/releases.ts';
 import { codeOf, type Code } from './candidate.ts';
 import { makeRelease, type ChangeRequest } from './changes.ts';
@@ -21,7 +22,9 @@ export async function rollback(request: RollbackRequest, parts: DeployParts): Pr
   const { part } = request;
   const target = await findTarget(request, parts);
   const what = part === 'code and config' ? '' : `, ${part} only`;
-  return await makeRelease({ ...request, reason: `Rollback to v${target.version}${what}` }, parts, (app) => {
+  return await makeRelease({ ...request, reason: `Rollback to v${target.version}${what}` }, parts, async (app) => {
+    // Again, in the app's turn: it may have been removed while this one waited.
+    if (part !== 'config') await checkImage(target, parts);
     const now = readAppState(parts.store, app.name);
     const code: Code = codeOf(part === 'config' ? liveRelease(app, parts) : target);
     return { code, state: part === 'code' ? now : stateOf(target, now) };
@@ -29,7 +32,7 @@ export async function rollback(request: RollbackRequest, parts: DeployParts): Pr
 }
 
 async function findTarget({ app: name, version, part }: RollbackRequest, parts: DeployParts): Promise<Release> {
-  const { store, runtime } = parts;
+  const { store } = parts;
   const live = liveRelease(appOf(name, store), parts);
   const wanted = version ?? findVersionLiveBefore(store, name, live.version);
   if (wanted === undefined) throw new ForgeError('conflict', `${name} has no release before v${live.version} to go back to`, { hint: `forge releases:list ${name} lists them` });
@@ -37,10 +40,15 @@ async function findTarget({ app: name, version, part }: RollbackRequest, parts: 
   if (!target) throw new ForgeError('not-found', `${name} has no release v${wanted}`, { hint: `forge releases:list ${name} lists them` });
   if (wanted === live.version) throw new ForgeError('conflict', `v${wanted} is the release that serves now`, { hint: `forge releases:list ${name} lists the others` });
   if (!hasBeenLive(store, name, wanted)) throw new ForgeError('conflict', `v${wanted} of ${name} never served: its deployment did not succeed`, { hint: 'choose one that did' });
-  if (part !== 'config' && !(await runtime.hasImage(target.image.reference))) {
-    throw new ForgeError('conflict', `the image of v${wanted} is not on this machine any more`, { hint: `only the last releases keep theirs; push its commit${target.commit === undefined ? '' : ` ${target.commit.slice(0, 7)}`} again instead` });
-  }
+  if (part !== 'config') await checkImage(target, parts);
   return target;
+}
+
+async function checkImage({ app, version, image, commit }: Release, { store, runtime }: DeployParts): Promise<void> {
+  if (!isImageCollected(store, app, version) && (await runtime.hasImage(image.reference))) return;
+  throw new ForgeError('conflict', `the image of v${version} is not on this machine any more`, {
+    hint: `only the last releases keep theirs (forge releases:keep ${app} N); push its commit${commit === undefined ? '' : ` ${commit.slice(0, 7)}`} again instead`,
+  });
 }
 
 /** How the app ran then. How it is built, its volumes and how many instances there are stay as they are now. */
