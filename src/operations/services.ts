@@ -1,4 +1,5 @@
 /** What operations may use; main wires it. */
+import type { Readable } from 'node:stream';
 import type { Apps } from '../apps/apps.ts';
 import type { Volumes } from '../apps/volumes.ts';
 import type { Backups } from '../backup/backups.ts';
@@ -26,7 +27,7 @@ export interface Services {
   readonly cron: Pick<Cron, 'runNow'>;
   readonly runtime: Pick<Runtime, 'findInstances' | 'enter' | 'createAsk'>;
   readonly logs: Pick<LogCollector, 'read'>;
-  readonly repositories: BranchChoice;
+  readonly repositories: BranchChoice & StoredCode;
   readonly log: Log;
   /** Ends every session of the key or token of this name: it was revoked. */
   endSessionsOf(name: string): void;
@@ -39,4 +40,12 @@ export interface BranchChoice {
   /** `undefined` until the first push has chosen. */
   headBranch(app: string): Promise<string | undefined>;
   setHeadBranch(app: string, branch: string): Promise<void>;
+}
+
+/** What was pushed last. */
+export interface StoredCode {
+  /** Commit that the full ref name holds. */
+  resolveRef(app: string, ref: string): Promise<string | undefined>;
+  /** Its files as a tar. */
+  openArchive(app: string, commit: string, signal: AbortSignal): Readable;
 }

@@ -7,6 +7,7 @@ import type { Actor, HandleSession, Session } from '../domain.ts';
 import { createFetch } from '../git/fetch.ts';
 import { createGitSessions } from '../git/git-sessions.ts';
 import { createGitHttp } from '../git/http.ts';
+import { openArchive } from '../git/open-archive.ts';
 import { actorOfKey, actorOfToken, operator } from '../operations/actors.ts';
 import { authorize, mayCreateApp } from '../operations/authorize.ts';
 import { addAdminKeys } from '../operations/admin-keys.ts';
@@ -106,6 +107,7 @@ function servicesOf(core: Core, endSessionsOf: (name: string) => void): Services
   const keysChanged = async (): Promise<void> => {
     if (config.authorizedKeysFile !== '') await writeAuthorizedKeys(config.authorizedKeysFile, findKeys(store), relayCommand(process.execPath, relayPath, config.doorSocket));
   };
-  return { store, config, version: forgeVersion, deployer, backups, retention, ...things, ...work, runtime, logs, repositories, log, endSessionsOf, keysChanged };
+  const code = { ...repositories, openArchive: (app: string, commit: string, signal: AbortSignal) => openArchive({ repositoryPath: repositories.pathOf(app), commit, env: repositories.environment, signal }) };
+  return { store, config, version: forgeVersion, deployer, backups, retention, ...things, ...work, runtime, logs, repositories: code, log, endSessionsOf, keysChanged };
 }
 

@@ -112,3 +112,12 @@ describe('ps:exec', () => {
     expect(await stage.run(['ps:exec', 'hello'])).toMatchObject({ status: 5, stderr: expect.stringContaining('nothing of hello runs') });
   });
 });
+
+describe('ps:rebuild', () => {
+  it('deploys the branch’s commit again from the files that were pushed', async () => {
+    expect(await stage.run(['ps:rebuild', 'hello'])).toMatchObject({ status: 5, stderr: expect.stringContaining('nothing was pushed to hello') });
+    stage.branches.set('hello', 'main');
+    expect(await json('ps:rebuild', 'hello')).toMatchObject({ app: 'hello', release: 2 });
+    expect(stage.asked).toEqual(['deploy git hello', 'source files of 3f2a91c']);
+  });
+});

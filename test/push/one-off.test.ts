@@ -148,6 +148,18 @@ describe('ps:exec', () => {
   });
 });
 
+describe('ps:rebuild', () => {
+  it('builds and deploys the pushed commit again, byte for byte', async () => {
+    const before = await forge.json<{ version: number; commit: string }[]>('releases:list', 'hello');
+    const rebuilt = await forge.ssh$(['ps:rebuild', 'hello']);
+    expect(rebuilt).toMatchObject({ exitCode: 0 });
+    const after = await forge.json<{ version: number; commit: string; reason: string; image: string; isCurrent: boolean }[]>('releases:list', 'hello');
+    expect(after[0]).toMatchObject({ version: (before[0]?.version ?? 0) + 1, commit: before[0]?.commit, isCurrent: true, reason: expect.stringMatching(/^Rebuild [0-9a-f]{7}$/) });
+    expect((await forge.get('hello')).status).toBe(200);
+    expect((await forge.ssh$(['ps:exec', 'hello', 'sha256sum', 'server.js'])).stdout.split(' ')[0]).toBe(createHash('sha256').update(readFileSync(join(folder, 'server.js'))).digest('hex'));
+  });
+});
+
 interface OpenTerminal {
   sees(text: string): Promise<void>;
   types(text: string): void;
