@@ -1,19 +1,26 @@
 /** Containers of the engine: create, start, stop, remove, look at. Removing what is gone and stopping what is down succeed. */
 import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { ForgeError, isForgeError } from '../errors.ts';
+import { withTimeout } from '../wait.ts';
 import { engineCall, type Docker } from './connect.ts';
 import { readFrames } from './stream-frames.ts';
 
 /** Longest log line that is quoted to people. */
 const maxLineLength = 2000;
+/** What the engine may take for one call, when it is busy; an engine that hangs must not hold an app's turn. */
+const callTimeoutMs = 60_000;
+
+/** As `engineCall`, with a deadline: throws `timeout`. What the engine still does then carries labels. */
+const boundedCall = async <T>(what: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+  await withTimeout(callTimeoutMs, `could not ${what}: the Docker Engine did not answer within ${callTimeoutMs / 1000} s`, (signal) => engineCall(what, call(signal), signal));
 
 export async function createContainer(docker: Docker, options: ContainerCreateOptions): Promise<string> {
-  const container = await engineCall(`create ${options.name ?? 'a container'}`, docker.createContainer(options));
+  const container = await boundedCall(`create ${options.name ?? 'a container'}`, (abortSignal) => docker.createContainer({ ...options, abortSignal }));
   return container.id;
 }
 
 export async function startContainer(docker: Docker, id: string): Promise<void> {
-  await unlessNotModified(engineCall('start the container', docker.getContainer(id).start() as Promise<unknown>));
+  await unlessNotModified(boundedCall('start the container', (abortSignal) => docker.getContainer(id).start({ abortSignal }) as Promise<unknown>));
 }
 
 /** SIGTERM (or the image's STOPSIGNAL), then SIGKILL after `timeoutMs`; the container does not restart afterwards. */
@@ -24,18 +31,18 @@ export async function stopContainer(docker: Docker, id: string, { timeoutMs, sig
 
 /** SIGKILL; nothing happens to a container that does not run. */
 export async function killContainer(docker: Docker, id: string): Promise<void> {
-  await ignoring(['not-found', 'conflict'], engineCall('kill the container', docker.getContainer(id).kill() as Promise<unknown>));
+  await ignoring(['not-found', 'conflict'], boundedCall('kill the container', (abortSignal) => docker.getContainer(id).kill({ abortSignal }) as Promise<unknown>));
 }
 
 /** Kills and removes, with its anonymous volumes. `id` may be a name. */
 export async function removeContainer(docker: Docker, id: string): Promise<void> {
-  const removal = engineCall('remove the container', docker.getContainer(id).remove({ force: true, v: true }) as Promise<unknown>);
+  const removal = boundedCall('remove the container', (abortSignal) => docker.getContainer(id).remove({ force: true, v: true, abortSignal }) as Promise<unknown>);
   // A conflict says that somebody else's removal is under way.
   await ignoring(['not-found', 'conflict'], removal);
 }
 
 export async function inspectContainer(docker: Docker, id: string): Promise<ContainerInspectInfo> {
-  return await engineCall('inspect the container', docker.getContainer(id).inspect());
+  return await boundedCall('inspect the container', (abortSignal) => docker.getContainer(id).inspect({ abortSignal }));
 }
 
 /** Running and stopped containers that carry all of these `key=value` labels. */
@@ -53,12 +60,12 @@ export async function waitForExit(docker: Docker, id: string, signal: AbortSigna
 
 /** From now on the engine starts the container again when it ends by itself, with growing pauses. */
 export async function restartOnCrash(docker: Docker, id: string): Promise<void> {
-  await engineCall('set the restart policy', docker.getContainer(id).update({ RestartPolicy: { Name: 'unless-stopped' } }) as Promise<unknown>);
+  await boundedCall('set the restart policy', (abortSignal) => docker.getContainer(id).update({ RestartPolicy: { Name: 'unless-stopped' }, abortSignal }) as Promise<unknown>);
 }
 
 /** The last lines that the container wrote, both streams together as the engine kept them. */
 export async function tailContainer(docker: Docker, id: string, lines: number): Promise<string[]> {
-  const bytes = await engineCall('read the logs', docker.getContainer(id).logs({ stdout: true, stderr: true, tail: lines, follow: false }));
+  const bytes = await boundedCall('read the logs', (abortSignal) => docker.getContainer(id).logs({ stdout: true, stderr: true, tail: lines, follow: false, abortSignal }));
   const text = readFrames(bytes).map(({ payload }) => payload.toString()).join('');
   // Without its newline, the last line still counts; with it, nothing comes after.
   return text.replace(/\n$/, '').split('\n').slice(-lines).map((line) => line.replace(/\r$/, '').slice(0, maxLineLength));

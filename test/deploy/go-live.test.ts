@@ -4,6 +4,7 @@ import { createAttempts, type Attempt } from '../../src/deploy/attempt.ts';
 import { goLive } from '../../src/deploy/go-live.ts';
 import { createLive } from '../../src/deploy/live.ts';
 import type { DeployParts } from '../../src/deploy/parts.ts';
+import { recover } from '../../src/deploy/recover.ts';
 import type { Instance, Release, RouteTable } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { createFaults } from '../../src/faults.ts';
@@ -89,6 +90,34 @@ describe('going live', () => {
     await expect(swap(stop)).rejects.toThrow('git did not move the ref');
     expect(live.servingOf('hello')).toEqual([instance(1)]);
     expect(done.filter((what) => what.startsWith('route'))).toEqual(['route 10.0.0.2', 'route 10.0.0.1']);
+  });
+
+  it('stands when its success cannot be stored, and is stored as soon as it can be', async () => {
+    const { store, live, attempt, attempts, swap } = await openStage();
+    const confirm = async (): Promise<void> => void store.db.run(`CREATE TRIGGER full BEFORE UPDATE OF ended_at ON deployments BEGIN SELECT RAISE(FAIL, 'disk full'); END`);
+    await swap(confirm);
+    expect(live.servingOf('hello')).toEqual([instance(2)]);
+    expect(getApp(store, 'hello').currentVersion).toBe(2);
+    expect(findDeployments(store)[0]?.endedAt).toBeUndefined();
+    expect(attempts.isUnderWay(attempt.id)).toBe(false);
+    store.db.run('DROP TRIGGER full');
+    await recover({ store, data: temporaryDirectory(), attempts, log: silentLog, resolveRef: async () => undefined }, 'hello');
+    expect(findDeployments(store)[0]?.status).toBe('succeeded');
+    expect(getApp(store, 'hello').currentVersion).toBe(2);
+  });
+
+  it('that fails leaves the app as it was, also when taking it back could not be stored at once', async () => {
+    const { store, attempt, swap } = await openStage();
+    const confirm = async (): Promise<void> => {
+      store.db.run(`CREATE TRIGGER full BEFORE UPDATE OF current_version ON apps BEGIN SELECT RAISE(FAIL, 'disk full'); END`);
+      await refuse();
+    };
+    await expect(swap(confirm)).rejects.toThrow('git did not move the ref');
+    expect(getApp(store, 'hello').currentVersion).toBe(2);
+    store.db.run('DROP TRIGGER full');
+    await attempt.fail(new ForgeError('failed', 'git did not move the ref'));
+    expect(getApp(store, 'hello').currentVersion).toBe(1);
+    expect(findDeployments(store)[0]?.status).toBe('failed');
   });
 
   it('changes no route once it was canceled', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createLive, type LiveParts } from '../../src/deploy/live.ts';
 import type { Instance, RouteTable } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
@@ -103,5 +103,19 @@ describe('a proxy that is away', () => {
     await live.swap('hello', [instance('web.1', 2)]);
     await live.restore(new Map([['hello', [instance('web.1')]]]));
     expect(tables.at(-1)?.routes[0]?.targets[0]?.id).toContain('web.1@v2');
+  });
+});
+
+describe('route tables', () => {
+  it('are numbered upwards also when the clock steps back', async () => {
+    const numbers: number[] = [];
+    const { live } = openStage({ apply: async ({ version }: RouteTable) => void numbers.push(version) });
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-01T12:00:00Z') });
+    await live.restore(new Map());
+    vi.setSystemTime(new Date('2026-01-01T11:00:00Z'));
+    await live.swap('hello', [instance('web.1')]);
+    await live.swap('hello', []);
+    vi.useRealTimers();
+    expect(numbers).toEqual([numbers[0], (numbers[0] ?? 0) + 1, (numbers[0] ?? 0) + 2]);
   });
 });

@@ -57,6 +57,49 @@ describe('reconcile', () => {
       }),
     );
   });
+
+  it('never leaves a wanted place without the running instance that it had, nor with two', () => {
+    fc.assert(
+      fc.property(fc.array(wantedApps(), { maxLength: 3 }).map(uniqueByApp), fc.array(instances(), { maxLength: 12 }).map(uniqueById), (wanted, found) => {
+        const after = carryOut(reconcile(wanted, found), found);
+        for (const { app, version, places } of wanted) {
+          for (const { type, ordinal } of places) {
+            const isHere = (one: Instance) => one.app === app && one.type === type && one.ordinal === ordinal;
+            const live = found.filter((one) => isHere(one) && one.version === version && one.isRunning);
+            const kept = after.filter(isHere);
+            expect(kept).toHaveLength(1);
+            expect(kept[0]).toMatchObject({ version, isRunning: true });
+            if (live.length > 0) expect(live).toContainEqual(kept[0]);
+          }
+        }
+      }),
+    );
+  });
+
+  it('starts and restarts only what is wanted: nothing of an app that is stopped, removed or has no release', () => {
+    fc.assert(
+      fc.property(fc.array(wantedApps(), { maxLength: 3 }).map(uniqueByApp), fc.array(instances(), { maxLength: 12 }).map(uniqueById), (wanted, found) => {
+        for (const action of reconcile(wanted, found)) {
+          if (action.kind === 'retire') continue;
+          const app = wanted.find(({ app: name }) => name === action.app);
+          const places = action.kind === 'start' ? action.places : [action.instance];
+          for (const { type, ordinal } of places) expect(app?.places.some((place) => place.type === type && place.ordinal === ordinal)).toBe(true);
+        }
+        const idle = wanted.filter(({ places }) => places.length === 0).map(({ app }) => app);
+        const left = carryOut(reconcile(wanted, found), found).filter(({ app, type }) => idle.includes(app) && type !== 'run');
+        expect(left).toEqual([]);
+      }),
+    );
+  });
+
+  it('decides the same in whatever order the engine lists what it has', () => {
+    fc.assert(
+      fc.property(fc.array(wantedApps(), { maxLength: 2 }).map(uniqueByApp), fc.array(instances(), { maxLength: 8 }).map(uniqueById), (wanted, found) => {
+        const key = (action: ReconcileAction) => JSON.stringify(action);
+        expect(reconcile(wanted, found.toReversed()).map(key).sort()).toEqual(reconcile(wanted, found).map(key).sort());
+      }),
+    );
+  });
 });
 
 const appNames = fc.constantFrom('a', 'b', 'c');

@@ -1,6 +1,11 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { deploymentLogPath } from '../../src/deploy/attempt.ts';
 import { recover } from '../../src/deploy/recover.ts';
 import type { Deployment, Origin } from '../../src/domain.ts';
+import { getConfig, setConfig } from '../../src/store/app-config.ts';
+import { makeCurrent, readAppState } from '../../src/store/app-state.ts';
 import { createApp, getApp } from '../../src/store/apps.ts';
 import { createDeployment, findDeployment, findUnfinishedDeployments, updateDeployment } from '../../src/store/deployments.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
@@ -72,5 +77,47 @@ describe('recover', () => {
     for (let count = 0; count < 120; count += 1) begin(store);
     await recoverWithRef(store, undefined);
     expect(findUnfinishedDeployments(store)).toEqual([]);
+  });
+
+  it('tells in the log of the deployment how it ended, and what serves', async () => {
+    const store = openApp();
+    succeed(store);
+    const [data, interrupted, live] = [temporaryDirectory(), begin(store), swap(store)];
+    mkdirSync(join(data, 'deployments'));
+    await recover({ store, data, attempts: nobody, log: silentLog, resolveRef: async () => commit });
+    expect(readFileSync(deploymentLogPath(data, interrupted.id), 'utf8')).toBe(' !     interrupted: forge was stopped while it went on\n !     v2 goes on serving: try again\n');
+    expect(readFileSync(deploymentLogPath(data, live.id), 'utf8')).toBe('=====> forge was stopped right after the swap; v2 is live\n');
+  });
+
+  it('leaves alone what an attempt of this run carries on, and what other apps have', async () => {
+    const store = openApp();
+    createApp(store, { name: 'other' });
+    const [running, stale] = [begin(store), begin(store)];
+    const other = createDeployment(store, { app: 'other', actor: 'ada', origin: push, reason: 'Deploy' });
+    const attempts = { ...nobody, isUnderWay: (id: string) => id === running.id };
+    await recover({ store, data: temporaryDirectory(), attempts, log: silentLog, resolveRef: async () => undefined }, 'hello');
+    expect(findUnfinishedDeployments(store).map(({ id }) => id)).toEqual([running.id, other.id]);
+    expect(findDeployment(store, stale.id)?.status).toBe('failed');
+  });
+
+  it('stores the end of an attempt as it was, when that could not be stored before', async () => {
+    const store = openApp();
+    const { id } = begin(store);
+    const attempts = { isUnderWay: () => false, endOf: () => ({ status: 'canceled', failure: 'canceled by ada' }) as const };
+    await recover({ store, data: temporaryDirectory(), attempts, log: silentLog, resolveRef: async () => undefined });
+    expect(findDeployment(store, id)).toMatchObject({ status: 'canceled', failure: 'canceled by ada' });
+  });
+
+  it('takes config and settings back with the release', async () => {
+    const store = openApp();
+    succeed(store);
+    setConfig(store, 'hello', { COLOR: 'red' });
+    const { id } = begin(store);
+    const { version } = createRelease(store, sampleRelease('hello'));
+    updateDeployment(store, id, { status: 'starting', version });
+    makeCurrent(store, { app: 'hello', deploymentId: id, state: { ...readAppState(store, 'hello'), version, config: { COLOR: 'green' } } });
+    await recoverWithRef(store, 'another commit');
+    expect(getApp(store, 'hello').currentVersion).toBe(1);
+    expect(getConfig(store, 'hello')).toEqual({ COLOR: 'red' });
   });
 });

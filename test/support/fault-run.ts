@@ -8,7 +8,7 @@ import type { FaultPoint } from '../../src/faults.ts';
 import { appFolder, bootForge, until, writeFiles, type Command, type RunningForge } from './forge.ts';
 import { startLoad, type LoadResult } from './load.ts';
 
-export type FaultChange = 'push' | 'first push' | 'push to a recreate app' | 'push whose ref does not move' | 'config:set' | 'releases:rollback' | 'ps:restart' | 'ps:scale';
+export type FaultChange = 'push' | 'push with tasks' | 'first push' | 'push to a recreate app' | 'push whose ref does not move' | 'config:set' | 'releases:rollback' | 'ps:restart' | 'ps:scale';
 
 export type FaultCase = readonly [FaultPoint, FaultChange];
 
@@ -20,15 +20,15 @@ export const faultCases: readonly FaultCase[] = [
   ['build-started', 'push'],
   ['source-received', 'push'],
   ['image-built', 'push'],
-  ['predeploy-done', 'push'],
+  ['predeploy-done', 'push with tasks'],
   ['release-recorded', 'push'],
-  ['release-task-done', 'push'],
+  ['release-task-done', 'push with tasks'],
   ['containers-created', 'push'],
   ['containers-started', 'push'],
   ['instances-started', 'push'],
   ['release-current', 'push'],
   ['routes-swapped', 'push'],
-  ['postdeploy-done', 'push'],
+  ['postdeploy-done', 'push with tasks'],
   ['hook-answered', 'push'],
   ['push-confirmed', 'push'],
   ['instances-promoted', 'push'],
@@ -71,16 +71,22 @@ const files = (text: string): Record<string, string> => ({
   'server.js': `require('node:http').createServer((request, response) => response.end('${text} ' + process.env.COLOR)).listen(process.env.PORT);\nprocess.on('SIGTERM', () => process.exit(0));\n`,
 });
 
+/** Each of them leaves a mark where it runs; predeploy's is part of the image. */
+const taskFiles: Record<string, string> = {
+  Procfile: 'web: node server.js\nrelease: node --version\n',
+  'app.json': JSON.stringify({ scripts: { dokku: { predeploy: 'touch /app/mark', postdeploy: 'node --version' } } }),
+};
+
 export async function openFaultStage(): Promise<FaultStage> {
   const forge = await bootForge({ hasOwnProxy: true, settings: { drainTimeout: '2' } });
   const apps = new Map<string, string>();
   let count = 0;
 
   /** Pushes what answers `text`; the folder is made with the app's first push. */
-  const push = async (app: string, text: string): Promise<Command> => {
+  const push = async (app: string, text: string, more: Record<string, string> = {}): Promise<Command> => {
     const folder = apps.get(app) ?? (await appFolder({}));
     apps.set(app, folder);
-    await writeFiles(folder, files(text));
+    await writeFiles(folder, { ...files(text), ...more });
     await forge.commit(folder);
     return await forge.git$(folder, ['push', '--force', forge.remote(app), 'main']);
   };
@@ -94,6 +100,8 @@ export async function openFaultStage(): Promise<FaultStage> {
         return await forge.ssh$(['ps:restart', app]);
       case 'ps:scale':
         return await forge.ssh$(['ps:scale', app, 'web=2']);
+      case 'push with tasks':
+        return await push(app, text, taskFiles);
       case 'push':
       case 'first push':
       case 'push to a recreate app':
@@ -102,7 +110,7 @@ export async function openFaultStage(): Promise<FaultStage> {
     }
   };
   const prepare = async (kind: FaultChange): Promise<string> => {
-    const app = kind === 'first push' ? `first${++count}` : kind === 'push to a recreate app' ? 'single' : kind === 'releases:rollback' ? 'undone' : 'site';
+    const app = kind === 'first push' ? `first${++count}` : kind === 'push to a recreate app' ? 'single' : kind === 'releases:rollback' ? 'undone' : kind === 'push with tasks' ? 'tasks' : 'site';
     if (kind === 'first push') return app;
     if (!apps.has(app)) await mustWork(await push(app, 'v0'));
     // Something else to go back to than what the last case went back to.

@@ -1,0 +1,32 @@
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { connectDocker } from '../../src/docker/connect.ts';
+import { createContainer, inspectContainer, removeContainer, startContainer } from '../../src/docker/containers.ts';
+import { temporaryDirectory } from '../store/open-test-store.ts';
+
+let silent: Server;
+let path: string;
+
+/** An engine that takes every call and never answers. */
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  path = join(temporaryDirectory(), 'docker.sock');
+  silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(path, resolve));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  silent.closeAllConnections();
+  silent.close();
+});
+
+it('an engine that hangs fails each call after a minute, and names what was asked', async () => {
+  const docker = connectDocker(path);
+  const calls = [createContainer(docker, { name: 'hello.web.1' }), startContainer(docker, 'c'), inspectContainer(docker, 'c'), removeContainer(docker, 'c')];
+  const outcomes = Promise.allSettled(calls);
+  await vi.advanceTimersByTimeAsync(60_000);
+  const reasons = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as { code: string; message: string }) : undefined));
+  expect(reasons.map((reason) => reason?.code)).toEqual(['timeout', 'timeout', 'timeout', 'timeout']);
+  expect(reasons[0]?.message).toBe('could not create hello.web.1: the Docker Engine did not answer within 60 s');
+});
