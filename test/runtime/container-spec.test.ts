@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { emptyAppFile } from '../../src/app-file.ts';
 import { defaultSettings, type Image, type Release } from '../../src/domain.ts';
-import { instanceSpec, oneOffSpec } from '../../src/runtime/container-spec.ts';
+import { instanceSpec, jobSpec, oneOffSpec } from '../../src/runtime/container-spec.ts';
 
 const image: Image = {
   reference: 'sha256:abc',
@@ -117,4 +117,18 @@ test('a one-off command of a buildpack image goes through its launcher, word by 
   const cnb = { ...release, image: { ...image, builder: 'cnb' as const, launcher: '/cnb/lifecycle/launcher' } };
   const spec = oneOffSpec({ ...place, release: cnb, id: 'ab12', argv: ['npm', 'run', 'a b'], env: {}, hasTerminal: false });
   expect(spec).toMatchObject({ Entrypoint: ['/cnb/lifecycle/launcher'], Cmd: ['--', 'npm', 'run', 'a b'], Tty: false });
+});
+
+test('a job is a one-off command without input, whose output is kept and whose label outlives forge', () => {
+  const cnb = { ...release, image: { ...image, builder: 'cnb' as const, launcher: '/cnb/lifecycle/launcher' } };
+  const spec = jobSpec({ ...place, release: cnb, id: 'ab12cd34', name: 'cron.nightly', argv: ['node', 'a b'], env: {} });
+  expect(spec).toMatchObject({
+    Hostname: 'cron.nightly',
+    Entrypoint: ['/cnb/lifecycle/launcher'],
+    Cmd: ['--', 'node', 'a b'],
+    ...{ Tty: false, OpenStdin: false, StdinOnce: false, AttachStdin: false },
+    HostConfig: { LogConfig: { Type: 'json-file' }, RestartPolicy: { Name: 'no' } },
+    Labels: { 'forge.type': 'run', 'forge.instance': 'cron.nightly', 'forge.job': 'ab12cd34' },
+  });
+  expect(spec.Env).toContain('DYNO=cron.nightly');
 });
