@@ -119,6 +119,8 @@ describe('a restore', () => {
   it('brings every URL back on another machine', async () => {
     const database = new Database(join(old.data, 'forge.db'), { readonly: true });
     references = database.prepare(`SELECT DISTINCT json_extract(image, '$.reference') AS reference FROM releases`).all().map((row) => (row as { reference: string }).reference);
+    const { volume } = database.prepare('SELECT engine_name AS volume FROM volumes').get() as { volume: string };
+    const oldId = (await readFile(join(old.data, 'id'), 'utf8')).trim();
     database.close();
     await old.remove();
     await execa('docker', ['rmi', '-f', ...references], { reject: false });
@@ -127,6 +129,12 @@ describe('a restore', () => {
     fresh = await bootForge({
       adminKeyPath: keyPath,
       prepare: async (data) => {
+        await execa('docker', ['volume', 'create', '--label', `forge.data=${oldId}`, '--label', 'forge.role=volume', volume]);
+        const refused = await restore(file, '--data', data);
+        expect(refused).toMatchObject({ exitCode: 5, all: expect.stringContaining('has a volume of this backup already: data of shop') });
+        await expect(readdir(data)).rejects.toMatchObject({ code: 'ENOENT' });
+        for (const reference of references) expect((await execa('docker', ['image', 'inspect', reference], { reject: false })).exitCode).not.toBe(0);
+        await execa('docker', ['volume', 'rm', volume]);
         const restored = await restore(file, '--data', data);
         expect(restored).toMatchObject({ exitCode: 0, all: expect.stringContaining('=====> Restored into') });
         expect((await readdir(data)).filter((name) => /^\.restore|unfinished|before-restore/.test(name))).toEqual([]);
