@@ -31,7 +31,18 @@ export async function runReleaseTask(release: Release, attempt: Attempt, parts: 
 }
 
 /** Runs what comes after the swap. Never fails a deploy: the release serves, and what went wrong is said and kept as a warning. */
-export async function runPostdeploy(release: Release, { isFirst }: { readonly isFirst: boolean }, attempt: Attempt, parts: DeployParts): Promise<void> {
+export async function runPostdeploy(release: Release, options: { readonly isFirst: boolean }, attempt: Attempt, parts: DeployParts): Promise<void> {
+  try {
+    await runBoth(release, options, attempt, parts);
+  } catch (error) {
+    // What it did could not be written down, as with a full disk.
+    parts.log.error({ err: error, deployment: attempt.id }, 'the outcome of a postdeploy task could not be recorded');
+    attempt.report.problem('the outcome of the postdeploy task could not be recorded');
+  }
+  parts.faults.reach('postdeploy-done');
+}
+
+async function runBoth(release: Release, { isFirst }: { readonly isFirst: boolean }, attempt: Attempt, parts: DeployParts): Promise<void> {
   const { app, appFile } = release;
   const { firstPostdeploy, postdeploy } = appFile.tasks;
   if (firstPostdeploy !== undefined && (isFirst || owesFirstPostdeploy(parts.store, app))) {
@@ -40,7 +51,6 @@ export async function runPostdeploy(release: Release, { isFirst }: { readonly is
     if (!succeeded) attempt.report.body('scripts.postdeploy of app.json is to succeed once: it runs again at the next deploy');
   }
   if (postdeploy !== undefined) await runAfterSwap(postdeploy, release, attempt, parts);
-  parts.faults.reach('postdeploy-done');
 }
 
 interface Task {
