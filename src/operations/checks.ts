@@ -156,9 +156,11 @@ const run = defineOperation({
   help: 'forge checks:run hello\nEnds with status 1 when an instance does not pass. Nothing is replaced.',
   target: 'app',
   permission: 'operate',
-  isChange: false,
+  // Commands of the app may run.
+  isChange: true,
   positionals: ['app', 'types'],
   input: z.object({ app: appField, types: typesField }),
+  audit: ({ types }) => ({ types }),
   run: async ({ app, types }, context) => {
     const { services } = context;
     const release = findCurrentRelease(services.store, app);
