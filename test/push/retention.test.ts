@@ -91,7 +91,7 @@ test('disk:report tells what an app takes, disk:clean --dry-run what would go, a
   expect(await isThere(foreign)).toBe(true);
 
   const other = await forge.newKey('dev');
-  await forge.ssh$(['keys:add', 'dev', '--apps', 'hello', '--permission', 'manage'], { input: (await execa('cat', [`${other}.pub`])).stdout });
+  await forge.ssh$(['keys:add', 'dev', '--app', 'hello', '--permission', 'manage'], { input: await readFile(`${other}.pub`) });
   expect((await forge.ssh$(['disk:clean'], { key: other })).exitCode).toBe(77);
 });
 
