@@ -56,6 +56,7 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
   const environment = gitEnvironment(dirname(nodePath));
   const compacting = new Set<string>();
   const creations = new Map<string, Promise<string>>();
+  const asideOf = (app: string): string => join(directory, `.removed-${app}-${process.pid}-${Date.now()}`);
   const pathOf = (app: string): string => join(directory, `${parseAppName(app)}.git`);
   const git = async (args: readonly string[]) => await runProcess('git', args, { env: environment, maxBytes: 64 * 1024 * 1024 });
 
@@ -90,18 +91,11 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
       if (existsSync(pathOf(from)) && !existsSync(pathOf(to))) renameSync(pathOf(from), pathOf(to));
     },
     copy: async (from, to) => {
-      if (!(await isThere(join(pathOf(from), 'HEAD')))) return;
-      if (await isThere(pathOf(to))) throw new ForgeError('conflict', `there is a repository of ${to} already`);
-      // git takes the objects as they are now, and refs after them: a push meanwhile is in it or not.
-      const aside = join(directory, `.removed-${to}-${process.pid}-${Date.now()}`);
-      const { exitCode, stderr } = await runProcess('git', cloneArgs(pathOf(from), aside), { env: environment, timeoutMs: compactTimeoutMs });
-      if (exitCode !== 0) throw new ForgeError('failed', `could not copy the repository of ${from}: ${stderr.trim()}`);
-      await rename(aside, pathOf(to));
-      await ensureAt(pathOf(to));
+      if (await mirror({ from: pathOf(from), to: pathOf(to), aside: asideOf(to), environment })) await ensureAt(pathOf(to));
     },
     remove: async (app) => {
       // Away in one step: a removal that is interrupted leaves no half repository under the app's name.
-      const doomed = join(directory, `.removed-${app}-${process.pid}-${Date.now()}`);
+      const doomed = asideOf(app);
       await rename(pathOf(app), doomed).catch(ignoreAbsent);
       await rm(doomed, { recursive: true, force: true });
     },
@@ -117,6 +111,16 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
       await cleanAll(directory);
     },
   };
+}
+
+/** git takes refs first and then what they lead to: a push meanwhile is in it or not. False: there is none to copy. */
+async function mirror({ from, to, aside, environment }: { readonly from: string; readonly to: string; readonly aside: string; readonly environment: Readonly<Record<string, string>> }): Promise<boolean> {
+  if (!(await isThere(join(from, 'HEAD')))) return false;
+  if (await isThere(to)) throw new ForgeError('conflict', `there is a repository ${to} already`);
+  const { exitCode, stderr } = await runProcess('git', cloneArgs(from, aside), { env: environment, timeoutMs: compactTimeoutMs });
+  if (exitCode !== 0) throw new ForgeError('failed', `could not copy the repository ${from}: ${stderr.trim()}`);
+  await rename(aside, to);
+  return true;
 }
 
 async function create(path: string, git: (args: readonly string[]) => Promise<{ exitCode: number; stderr: string }>): Promise<string> {

@@ -1,7 +1,7 @@
 /** Everything of one app in one file, sealed under a passphrase; written while it is sent. */
 import type { Readable } from 'node:stream';
 import { appOf } from '../../deploy/turn.ts';
-import { ForgeError } from '../../errors.ts';
+import { abortError, ForgeError } from '../../errors.ts';
 import { findShallow, hasRefs, readBundle } from '../../git/bundles.ts';
 import { getConfig } from '../../store/app-config.ts';
 import { findCurrentRelease } from '../../store/releases.ts';
@@ -36,7 +36,7 @@ export async function exportApp(request: ExportRequest, parts: AppParts): Promis
     throw error;
   });
   const outcomes = await Promise.allSettled([written, used]);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw request.signal.aborted ? abortError(request.signal) : outcome.reason;
 }
 
 export function checkPassphrase(passphrase: string): void {
