@@ -18,13 +18,17 @@ const longestPauseMs = 5_000;
 /** Ends with the signal. Nothing is begun before the jobs of an earlier forge are known. */
 export async function keepTime({ cron, jobs, log, now, signal }: KeepTimeOptions): Promise<void> {
   let isReady = false;
+  let hasWarned = false;
   while (!signal.aborted) {
     try {
       if (!isReady) await jobs.adopt();
       isReady = true;
       cron.tick();
+      hasWarned = false;
     } catch (error) {
-      if (!signal.aborted) log.warn({ err: error }, 'the schedules could not be looked at; forge tries again');
+      // The engine may be away for long.
+      if (!signal.aborted && !hasWarned) log.warn({ err: error }, 'the schedules cannot be followed; forge tries again every few seconds');
+      hasWarned = true;
     }
     const toNextMinuteMs = minuteMs - (now().getTime() % minuteMs);
     await delay(Math.min(toNextMinuteMs, longestPauseMs), signal).catch(() => undefined);

@@ -5,7 +5,7 @@ import { createContainer, killContainer, listContainers, removeContainer, startC
 import type { Release } from '../domain.ts';
 import { isForgeError } from '../errors.ts';
 import { labels, oneOffType } from '../labels.ts';
-import { delay, withTimeout } from '../wait.ts';
+import { delay, untilAborted, withTimeout } from '../wait.ts';
 import { jobSpec } from './container-spec.ts';
 import { oneOffLimits } from './one-off-limits.ts';
 import type { RuntimeParts } from './parts.ts';
@@ -48,6 +48,8 @@ export interface JobContainers {
   /** SIGTERM, SIGKILL after the stop timeout. */
   stop(job: JobContainer): Promise<void>;
   remove(job: Pick<JobContainer, 'app' | 'containerId'>): Promise<void>;
+  /** Nobody reads along with the app's any more: the engine does not let a container go while its reader stalls. */
+  endReaders(app: string): void;
   /** All of this forge. */
   find(): Promise<readonly JobContainer[]>;
 }
@@ -57,13 +59,23 @@ const retryMs = 1_000;
 
 export function createJobContainers(parts: RuntimeParts): JobContainers {
   const { docker, config } = parts;
+  const readers = new Set<{ readonly app: string; readonly controller: AbortController }>();
+  const startReadable = async (request: JobStart): Promise<StartedJob> => {
+    const { reader } = request;
+    if (!reader) return await start(request, parts, remove);
+    const entry = { app: request.release.app, controller: new AbortController() };
+    readers.add(entry);
+    const starting = start({ ...request, reader: { ...reader, signal: AbortSignal.any([reader.signal, entry.controller.signal]) } }, parts, remove);
+    void starting.then(async ({ isRead }) => await isRead).catch(() => undefined).finally(() => readers.delete(entry));
+    return await starting;
+  };
   const remove = async ({ app, containerId }: Pick<JobContainer, 'app' | 'containerId'>): Promise<void> =>
     await withTimeout(engineTimeoutMs, 'the container of a job was not removed in time', async () => {
       await removeContainer(docker, containerId);
       await parts.networks.removeIfEmpty(app);
     });
   return {
-    start: (request) => start(request, parts, remove),
+    start: startReadable,
     ended: (job, signal) => ended(job, signal, parts),
     stop: async ({ containerId }) => {
       const timeoutMs = config.stopTimeout;
@@ -75,6 +87,9 @@ export function createJobContainers(parts: RuntimeParts): JobContainers {
       }
     },
     remove,
+    endReaders: (app) => {
+      for (const reader of readers) if (reader.app === app) reader.controller.abort();
+    },
     find: () => find(parts),
   };
 }
@@ -106,7 +121,8 @@ async function readAlong(containerId: string, { reader }: JobStart, { docker, lo
   const attachment = await attachContainer(docker, containerId, { hasTerminal: false, signal: reader.signal });
   // Its input never ends: the engine would take that for the end of the reading.
   return async () => {
-    await attachment.carry({ ...reader, stdin: new PassThrough() }).catch((error: unknown) => {
+    // A reader that takes nothing is not waited for once it has left.
+    await untilAborted(attachment.carry({ ...reader, stdin: new PassThrough() }), reader.signal).catch((error: unknown) => {
       if (!reader.signal.aborted) log.warn({ err: error, containerId }, 'the output of a job could not be shown to its end; it is in the log');
     });
   };

@@ -85,6 +85,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
   const parts: RuntimeParts = { docker, dataId, config, networks, volumes: options.volumes, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
   const oneOffs = createOneOffs(parts);
+  const jobs = createJobContainers(parts);
   return {
     startRelease: (request) => startRelease(request, parts),
     promote: (instances) => promote(instances, parts),
@@ -93,7 +94,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     findInstances: (app) => findInstances({ docker, dataId, app }),
     runOneOff: (request) => oneOffs.run(request),
     enter: (request) => enter(request, parts),
-    jobs: createJobContainers(parts),
+    jobs,
     runTask: (request) => runTask(request, parts),
     images: createImageStore({ docker, dataId }),
     volumes: createVolumeStore(parts),
@@ -106,6 +107,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     checkFirewall: (signal) => checkFirewall({ parts, nodePath: process.execPath, signal }),
     hasImage: async (reference) => (await findImage(docker, reference)) !== undefined,
     removeApp: async (app) => {
+      jobs.endReaders(app);
       await oneOffs.end(app);
       await removeApp(app, parts);
     },

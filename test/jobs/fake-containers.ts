@@ -54,6 +54,7 @@ export function fakeContainers(): FakeContainers {
       endOne(find(containerId), 143);
     },
     remove: async ({ containerId }) => void all.splice(0, all.length, ...all.filter((one) => one.containerId !== containerId)),
+    endReaders: () => undefined,
     find: async () => all.map((one) => ({ ...one, state: one.hasEnded ? 'ended' : 'running' })),
   };
   return fake;
