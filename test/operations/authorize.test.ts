@@ -18,9 +18,11 @@ function wordsFor(operation: Operation, target: { readonly app: string; readonly
   const sample: Readonly<Record<string, readonly string[]>> = {
     ...{ app: [target.app], deployment: [target.deployment], key: ['KEY'], keys: ['KEY'], values: ['KEY=1'], quantities: ['web=1'], command: ['true'] },
     ...{ builder: ['static'], branch: ['main'], port: ['3000'], type: ['web'], name: ['a name'], from: ['v1'] },
+    ...{ to: ['other'], strategy: ['recreate'], volume: ['files'], path: ['/files'], count: ['5'] },
   };
+  const named: Readonly<Record<string, string>> = { 'run:stop': 'run.00000000', 'run:logs': 'run.00000000', 'cron:run': 'nightly' };
   const words = inputForm(operation).positionals.filter(({ isRequired }) => isRequired).flatMap(({ key }) => {
-    const filled = sample[key];
+    const filled = key === 'name' && named[operation.name] !== undefined ? [named[operation.name] ?? ''] : sample[key];
     if (!filled) throw new Error(`${operation.name}: no sample for ${key}`);
     return filled;
   });
@@ -78,7 +80,7 @@ test('lists hold only the apps that the actor may see', async () => {
 });
 
 test('every change is one that is recorded', () => {
-  const reading = /:(list|info|diff|show|logs|url|get|report)$|^(help|version|status)$/;
+  const reading = /:(runs|list|info|diff|show|logs|url|get|report)$|^(help|version|status)$/;
   expect(operations.filter(({ isChange, name }) => isChange === reading.test(name)).map(({ name }) => name)).toEqual([]);
 });
 
