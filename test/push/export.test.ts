@@ -47,7 +47,7 @@ const ok = async (command: PromiseLike<Command>): Promise<string> => {
   return ended.stdout;
 };
 const sshWords = (forge: RunningForge): string[] => ['-F', '/dev/null', '-i', forge.keyPath, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR', '-p', String(forge.ssh), 'forge@127.0.0.1'];
-const exported = async (to: string, ...flags: string[]) => await execa('ssh', [...sshWords(home), 'apps:export', 'hello', ...flags], { stdout: { file: to }, input: `${passphrase}\n` });
+const exported = async (to: string, ...flags: string[]) => await execa('ssh', [...sshWords(home), 'apps:export', 'hello', ...flags], { stdout: { file: to }, buffer: { stdout: false, stderr: true }, input: `${passphrase}\n` });
 const bring = async (content: Buffer, words: readonly string[], secret = passphrase): Promise<Command> => await away.ssh$(['apps:import', ...words], { input: Buffer.concat([Buffer.from(`${secret}\n`), content]) });
 async function* withPassphrase(): AsyncGenerator<Buffer> {
   yield Buffer.from(`${passphrase}\n`);
@@ -80,7 +80,7 @@ describe('an exported app', () => {
       [file.subarray(0, 600), passphrase, 'ends before its end'],
       [file.subarray(0, Math.floor(file.length / 2)), passphrase, 'ends before its end'],
       [file.subarray(0, file.length - 3000), passphrase, 'ends before its end'],
-      [flipped(700), passphrase, 'cannot be opened'],
+      [flipped(575), passphrase, 'cannot be opened'],
       [flipped(1700), passphrase, 'cannot be opened'],
       [flipped(Math.floor(file.length / 2)), passphrase, 'cannot be opened'],
       [flipped(file.length - 2_000_000), passphrase, 'cannot be opened'],
