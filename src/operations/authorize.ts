@@ -13,12 +13,12 @@ export type RequiredPermission = Permission | 'admin' | 'anyone';
  */
 export function authorize(actor: Actor, required: RequiredPermission, app: string | undefined): void {
   if (required === 'anyone') return;
+  if (app !== undefined && !canSee(actor, app)) throw noSuchApp(app);
   if (required === 'admin') {
     if (actor.isAdmin) return;
     throw new ForgeError('forbidden', `${actor.name} may not do this: it needs an admin`, { hint: 'ask an admin of this forge, or run it on the machine itself' });
   }
   if (app === undefined) throw new Error(`${required} is a permission on an app, and none was named`);
-  if (!canSee(actor, app)) throw noSuchApp(app);
   if (actor.isAdmin || levelOf(actor.permission) >= levelOf(required)) return;
   throw new ForgeError('forbidden', `${actor.name} may ${actor.permission} ${app}, this needs ${required}`, { hint: 'ask an admin for that permission' });
 }

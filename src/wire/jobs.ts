@@ -6,7 +6,6 @@ import { keepTime } from '../jobs/keep-time.ts';
 import type { Log } from '../log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Store } from '../store/store.ts';
-import type { Core } from './core.ts';
 
 export interface JobServices {
   readonly jobs: Jobs;
@@ -19,8 +18,15 @@ export function wireJobs({ store, runtime, config, log }: { readonly store: Stor
   return { jobs, cron: createCron({ store, jobs, log }) };
 }
 
+interface Scheduled {
+  readonly work: JobServices;
+  readonly store: Store;
+  readonly log: Log;
+  readonly stopping: AbortSignal;
+}
+
 /** Takes up the jobs of an earlier run, then follows the schedules until forge stops. */
-export function keepSchedules({ work, store, log, stopping }: Core, stack: AsyncDisposableStack): void {
+export function keepSchedules({ work, store, log, stopping }: Scheduled, stack: AsyncDisposableStack): void {
   const controller = new AbortController();
   const ended = keepTime({ ...work, log, now: store.now, signal: AbortSignal.any([controller.signal, stopping]) });
   stack.defer(async () => {
