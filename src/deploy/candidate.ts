@@ -12,7 +12,8 @@ import { fixedFormation, formationOf, own } from './formation.ts';
 export interface AppChange {
   /** `null` removes the variable. */
   readonly config?: Readonly<Record<string, string | null>>;
-  readonly settings?: Partial<AppSettings>;
+  /** What depends on the settings there are is decided when the turn has come: another change may have come first. */
+  readonly settings?: Partial<AppSettings> | ((now: AppSettings) => Partial<AppSettings>);
   /** Replaces the entries it names. */
   readonly formation?: Formation;
 }
@@ -30,11 +31,12 @@ export const codeOf = ({ image, appFile, commit }: Release): Code => ({ image, a
 export function candidateState(app: App, change: AppChange, store: Store): AppState {
   const before = readAppState(store, app.name);
   const config = Object.entries({ ...before.config, ...change.config }).filter((entry): entry is [string, string] => entry[1] !== null);
+  const settings = typeof change.settings === 'function' ? change.settings(before.settings) : change.settings;
   return {
     ...before,
     // No prototype: a variable may be named __proto__.
     config: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(config)),
-    settings: { ...before.settings, ...change.settings },
+    settings: { ...before.settings, ...settings },
     formation: { ...before.formation, ...change.formation },
   };
 }

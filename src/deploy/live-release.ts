@@ -1,6 +1,6 @@
 /** The release that serves, and whether what the app is set to now differs from it. */
 import { isDeepStrictEqual } from 'node:util';
-import type { App, Release } from '../domain.ts';
+import type { App, AppSettings, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { readAppState } from '../store/app-state.ts';
 import { findRelease } from '../store/releases.ts';
@@ -18,5 +18,7 @@ export function hasPendingChange(app: App, parts: Pick<DeployParts, 'store'>): b
   if (app.isStopped) return false;
   const { config, settings } = liveRelease(app, parts);
   const now = readAppState(parts.store, app.name);
-  return !isDeepStrictEqual({ config: now.config, settings: now.settings }, { config, settings });
+  // How it is built matters to the next build alone.
+  const running = (one: AppSettings) => ({ ...one, builder: undefined, buildArgs: [] });
+  return !isDeepStrictEqual({ config: now.config, settings: running(now.settings) }, { config, settings: running(settings) });
 }

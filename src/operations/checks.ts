@@ -233,7 +233,7 @@ interface TypesChange {
 async function changeTypes({ app, types, restart, verb }: TypesChange, context: Context, decide: (settings: AppSettings, types: readonly string[]) => Partial<AppSettings>) {
   const { settings } = getApp(context.services.store, app);
   const chosen = types.length > 0 ? types : typesOf(settings, findCurrentRelease(context.services.store, app));
-  const applied = await applyChange(app, { change: { settings: decide(settings, chosen) }, reason: `${verb} checks of ${chosen.join(', ')}`, restart }, context);
+  const applied = await applyChange(app, { change: { settings: (now) => decide(now, chosen) }, reason: `${verb} checks of ${chosen.join(', ')}`, restart }, context);
   return { app, types: chosen, applied };
 }
 

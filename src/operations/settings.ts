@@ -4,7 +4,7 @@ import type { AppSettings, Limits } from '../domain.ts';
 import { builderNames, strategies } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseBranch, parseEnvKey, parseProcessType } from '../names.ts';
-import { getApp, updateApp } from '../store/apps.ts';
+import { getApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
 import { applyChange, printApplied } from './apply-change.ts';
 import { appField, restartField } from './fields.ts';
@@ -24,8 +24,9 @@ const builder = defineOperation({
   positionals: ['app', 'builder'],
   input: z.object({ app: appField, builder: z.enum([auto, ...builderNames.filter((name) => name !== 'image')]).meta(says('auto, dockerfile, static or cnb', { placeholder: 'BUILDER' })) }),
   audit: ({ builder: name }) => ({ builder: name }),
-  run: async ({ app, builder: name }, { services }) => {
-    updateApp(services.store, app, { settings: { builder: name === auto ? undefined : (name as Exclude<AppSettings['builder'], undefined>) } });
+  run: async ({ app, builder: name }, context) => {
+    const settings = { builder: name === auto ? undefined : (name as Exclude<AppSettings['builder'], undefined>) };
+    await changeSettings(app, { settings, reason: `Set builder ${name}`, restart: false }, context);
     return { app, builder: name };
   },
   print: ({ app, builder: name }) => `${app} is built with ${name === auto ? 'what its files ask for' : name}: ${nextDeploy}`,
@@ -41,7 +42,10 @@ const buildArgs = defineOperation({
   positionals: ['app', 'keys'],
   input: z.object({ app: appField, keys: z.array(z.string().overwrite(parseEnvKey)).default([]).meta(says('Config keys', { placeholder: 'KEY' })) }),
   audit: ({ keys }) => ({ keys }),
-  run: async ({ app, keys }, { services }) => ({ app, buildArgs: updateApp(services.store, app, { settings: { buildArgs: [...new Set(keys)] } }).settings.buildArgs }),
+  run: async ({ app, keys }, context) => {
+    const { settings } = await changeSettings(app, { settings: { buildArgs: [...new Set(keys)] }, reason: 'Set build args', restart: false }, context);
+    return { app, buildArgs: settings.buildArgs };
+  },
   print: ({ app, buildArgs: keys }) => `${app} builds with ${keys.length === 0 ? 'no build args' : keys.join(', ')}: ${nextDeploy}`,
 });
 

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Session } from '../domain.ts';
+import type { AppSettings } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseMountPath, parseVolumeName } from '../names.ts';
 import { createReport } from '../report.ts';
@@ -68,10 +69,16 @@ const mount = defineOperation({
   audit: ({ volume, path }) => ({ volume, path }),
   run: async ({ app, volume, path, restart }, context) => {
     const { store } = context.services;
-    getVolume(store, app, volume);
-    const { mounts, strategy } = getApp(store, app).settings;
-    refuseClash(app, path, mounts);
-    const change = { settings: { mounts: [...mounts, { volume, path }] } };
+    const { settings } = getApp(store, app);
+    const { strategy } = settings;
+    const mounted = ({ mounts }: AppSettings): Partial<AppSettings> => {
+      getVolume(store, app, volume);
+      refuseClash(app, path, mounts);
+      return { mounts: [...mounts, { volume, path }] };
+    };
+    // At once where it is plain; again when the turn has come.
+    mounted(settings);
+    const change = { settings: mounted };
     return { app, volume, path, strategy, applied: await applyChange(app, { change, reason: `Mount ${volume} at ${path}`, restart }, context) };
   },
   print: ({ app, volume, path, strategy, applied }) =>
@@ -88,10 +95,13 @@ const unmount = defineOperation({
   input: z.object({ app: appField, volume: volumeField, restart: restartField }),
   audit: ({ volume }) => ({ volume }),
   run: async ({ app, volume, restart }, context) => {
-    const { mounts } = getApp(context.services.store, app).settings;
-    const left = mounts.filter((one) => one.volume !== volume);
-    if (left.length === mounts.length) throw new ForgeError('conflict', `${app} does not mount a volume ${JSON.stringify(volume)}`, { hint: `forge volumes:list ${app}` });
-    return { app, volume, applied: await applyChange(app, { change: { settings: { mounts: left } }, reason: `Unmount ${volume}`, restart }, context) };
+    const unmounted = ({ mounts }: AppSettings): Partial<AppSettings> => {
+      const left = mounts.filter((one) => one.volume !== volume);
+      if (left.length === mounts.length) throw new ForgeError('conflict', `${app} does not mount a volume ${JSON.stringify(volume)}`, { hint: `forge volumes:list ${app}` });
+      return { mounts: left };
+    };
+    unmounted(getApp(context.services.store, app).settings);
+    return { app, volume, applied: await applyChange(app, { change: { settings: unmounted }, reason: `Unmount ${volume}`, restart }, context) };
   },
   print: ({ app, volume, applied }) => `Unmounted ${volume}: ${printApplied(app, applied)}`,
 });
