@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import type { FaultPoint } from '../../src/faults.ts';
 import { appFolder, bootForge, until, writeFiles, type Command, type RunningForge } from './forge.ts';
+import { isAlive } from './processes.ts';
 import { startLoad, type LoadResult } from './load.ts';
 
 export type FaultChange = 'push' | 'push with tasks' | 'first push' | 'push to a recreate app' | 'push whose ref does not move' | 'config:set' | 'releases:rollback' | 'ps:restart' | 'ps:scale';
@@ -286,12 +287,3 @@ function setStrategy(data: string, app: string, strategy: string): void {
 async function mustWork({ exitCode, all }: Command): Promise<void> {
   if (exitCode !== 0) throw new Error(all);
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};

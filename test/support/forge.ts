@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { execa, type ResultPromise } from 'execa';
 import { ensureNodeImage } from './images.ts';
+import { childrenOf, endProcess, isAlive } from './processes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 /** As installed, compiled; with FORGE_TEST_SOURCES the sources as they are. */
@@ -80,6 +81,10 @@ export interface RunningForge {
   end(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again after `end`, with settings of this run alone. */
   begin(settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Ends the proxy, where it is a process of its own. */
+  endProxy(signal: NodeJS.Signals): Promise<void>;
+  /** Starts the proxy again after `endProxy`, on the same port. */
+  beginProxy(): Promise<void>;
   /** Stops it and removes everything that it made. */
   remove(): Promise<void>;
 }
@@ -103,7 +108,8 @@ export async function bootForge({ settings = {}, hasOwnProxy = false, prepare, a
   await prepare?.(data);
   const known = join(home, 'known_hosts');
   const fixed: Record<string, string> = { domain: 'localhost', bind: '127.0.0.1', cacheDir: process.env['FORGE_TEST_CACHE'] ?? join(root, '.cache'), buildExtraCa: extraCa, adminKey: `${keyPath}.pub`, logLevel: 'warn' };
-  const proxy = hasOwnProxy ? await startCommand(['proxy', '--data', data], { ...fixed, http: '0', ...settings }) : undefined;
+  const beginProxy = async (http: string): Promise<Started> => await startCommand(['proxy', '--data', data], { ...fixed, http, ...settings });
+  let proxy = hasOwnProxy ? await beginProxy('0') : undefined;
   const command = [hasOwnProxy ? 'serve' : 'up', '--data', data];
   let ports = { http: '0', ssh: '0' };
   const begin = async (more: Readonly<Record<string, string>> = {}): Promise<Started> => await startCommand(command, { ...fixed, ...ports, ...settings, ...more });
@@ -166,6 +172,10 @@ export async function bootForge({ settings = {}, hasOwnProxy = false, prepare, a
     },
     end: async (signal) => await end(running.child, signal),
     begin: async (more) => void (running = await begin(more)),
+    endProxy: async (signal) => {
+      if (proxy) await end(proxy.child, signal);
+    },
+    beginProxy: async () => void (proxy = await beginProxy(ports.http)),
     remove: async () => {
       await end(running.child, 'SIGTERM');
       if (proxy) await end(proxy.child, 'SIGTERM');
@@ -245,31 +255,6 @@ async function end(child: ResultPromise, signal: NodeJS.Signals): Promise<void> 
   for (const pid of children) endProcess(pid);
   for (const pid of children) await until(`process ${pid} ends`, async () => !isAlive(pid));
 }
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function endProcess(pid: number): void {
-  try {
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
 
 /** Everything with the label of this data directory, and nothing else. */
 async function removeFromEngine(data: string): Promise<void> {
