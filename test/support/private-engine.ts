@@ -1,4 +1,5 @@
 /** A Docker Engine for one test, which may be killed without anybody else noticing. Needs root. */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { openSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,16 +18,24 @@ export interface PrivateEngine {
   remove(): Promise<void>;
 }
 
-/** Starts it with these images of the machine's engine. It leaves the machine's firewall and default bridge alone. */
+/**
+ * Starts it with these images of the machine's engine. It has a bridge of its own: told to have none, an engine deletes
+ * docker0, which the machine's engine needs.
+ */
 export async function startPrivateEngine(images: readonly string[]): Promise<PrivateEngine> {
   const home = await mkdtemp(join(tmpdir(), 'forge-engine-'));
   const socketPath = join(home, 'docker.sock');
   const docker = async (...words: readonly string[]): Promise<string> => (await execa('docker', ['-H', `unix://${socketPath}`, ...words])).stdout;
   let daemon: ResultPromise;
+  const bridge = `ft${randomBytes(4).toString('hex')}`;
+  await execa('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
+  await execa('ip', ['addr', 'add', '10.214.0.1/24', 'dev', bridge]);
+  await execa('ip', ['link', 'set', bridge, 'up']);
 
   const start = async (): Promise<void> => {
-    await rm(join(home, 'pid'), { force: true });
-    const flags = ['--data-root', join(home, 'root'), '--exec-root', join(home, 'exec'), '-H', `unix://${socketPath}`, '-p', join(home, 'pid'), '--bridge', 'none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'];
+    // Whoever has these numbers now is not its containerd.
+    for (const file of ['pid', 'exec/containerd/containerd.pid']) await rm(join(home, file), { force: true });
+    const flags = ['--data-root', join(home, 'root'), '--exec-root', join(home, 'exec'), '-H', `unix://${socketPath}`, '-p', join(home, 'pid'), '--bridge', bridge, '--iptables=false', '--ip-forward=false', '--ip-masq=false'];
     const log = openSync(join(home, 'log'), 'a');
     daemon = execa('dockerd', flags, { stdin: 'ignore', stdout: log as never, stderr: log as never, reject: false, buffer: false }) as unknown as ResultPromise;
     await until('the private engine answers', async () => (await execa('docker', ['-H', `unix://${socketPath}`, 'version'], { reject: false })).exitCode === 0, 60_000);
@@ -55,6 +64,7 @@ export async function startPrivateEngine(images: readonly string[]): Promise<Pri
       for (const network of (await docker('network', 'ls', '-q', '--filter', 'label=forge.data')).split('\n').filter(Boolean)) await docker('network', 'rm', network);
       daemon.kill('SIGTERM');
       await daemon;
+      await execa('ip', ['link', 'del', bridge]);
       await rm(home, { recursive: true, force: true });
     },
   };
