@@ -1,7 +1,7 @@
 /** Containers of the engine: create, start, stop, remove, look at. Removing what is gone and stopping what is down succeed. */
 import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { ForgeError, isForgeError } from '../errors.ts';
-import { withTimeout } from '../wait.ts';
+import { delay, withTimeout } from '../wait.ts';
 import { engineCall, type Docker } from './connect.ts';
 import { readFrames } from './stream-frames.ts';
 
@@ -9,6 +9,7 @@ import { readFrames } from './stream-frames.ts';
 const maxLineLength = 2000;
 /** What the engine may take for one call, when it is busy; an engine that hangs must not hold an app's turn. */
 const callTimeoutMs = 60_000;
+const lookEveryMs = 2_000;
 
 /** As `engineCall`, with a deadline: throws `timeout`. What the engine still does then carries labels. */
 const boundedCall = async <T>(what: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> =>
@@ -53,9 +54,26 @@ export async function listContainers(docker: Docker, labels: readonly string[], 
 
 /** Resolves with the exit status once the container does not run; at once if it already ended. */
 export async function waitForExit(docker: Docker, id: string, signal: AbortSignal): Promise<number> {
-  const call = docker.getContainer(id).wait({ condition: 'not-running', abortSignal: signal }) as Promise<{ readonly StatusCode: number }>;
-  const { StatusCode } = await engineCall('wait for the container', call, signal);
-  return StatusCode;
+  const over = new AbortController();
+  const abortSignal = AbortSignal.any([signal, over.signal]);
+  const call = docker.getContainer(id).wait({ condition: 'not-running', abortSignal }) as Promise<{ readonly StatusCode: number }>;
+  const told = engineCall('wait for the container', call, signal).then(({ StatusCode }) => StatusCode);
+  const seen = lookForExit(docker, id, abortSignal);
+  for (const one of [told, seen]) one.catch(() => undefined);
+  try {
+    return await Promise.race([told, seen]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** The client of the engine does not notice when the engine is killed while it answers, and would wait for ever. */
+async function lookForExit(docker: Docker, id: string, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    await delay(lookEveryMs, signal);
+    const { State } = await inspectContainer(docker, id);
+    if (!State.Running) return State.ExitCode;
+  }
 }
 
 /** From now on the engine starts the container again when it ends by itself, with growing pauses. */

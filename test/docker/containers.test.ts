@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { connectDocker } from '../../src/docker/connect.ts';
-import { createContainer, inspectContainer, removeContainer, startContainer } from '../../src/docker/containers.ts';
+import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../../src/docker/containers.ts';
 import { temporaryDirectory } from '../store/open-test-store.ts';
 
 let silent: Server;
@@ -29,4 +29,19 @@ it('an engine that hangs fails each call after a minute, and names what was aske
   const reasons = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as { code: string; message: string }) : undefined));
   expect(reasons.map((reason) => reason?.code)).toEqual(['timeout', 'timeout', 'timeout', 'timeout']);
   expect(reasons[0]?.message).toBe('could not create hello.web.1: the Docker Engine did not answer within 60 s');
+});
+
+it('an engine that is killed while it is waited for is noticed', async () => {
+  vi.useRealTimers();
+  const dying = createServer((request, response) => {
+    // It tells that it waits, and is gone before it says for what.
+    if (request.url?.includes('/wait')) response.writeHead(200).flushHeaders();
+    else request.socket.destroy();
+  });
+  const dyingPath = join(temporaryDirectory(), 'docker.sock');
+  await new Promise<void>((resolve) => dying.listen(dyingPath, resolve));
+  const waiting = waitForExit(connectDocker(dyingPath), 'c', new AbortController().signal);
+  dying.once('request', () => setTimeout(() => dying.closeAllConnections(), 50));
+  await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
+  dying.close();
 });

@@ -59,12 +59,15 @@ export async function startPrivateEngine(images: readonly string[]): Promise<Pri
     kill,
     start,
     remove: async () => {
+      if ((await execa('docker', ['-H', `unix://${socketPath}`, 'version'], { reject: false })).exitCode !== 0) await start();
       const ids = (await docker('ps', '-aq')).split('\n').filter(Boolean);
       if (ids.length > 0) await docker('rm', '-f', ...ids);
       for (const network of (await docker('network', 'ls', '-q', '--filter', 'label=forge.data')).split('\n').filter(Boolean)) await docker('network', 'rm', network);
       daemon.kill('SIGTERM');
       await daemon;
       await execa('ip', ['link', 'del', bridge]);
+      // The engine mounts its own folder, so that nothing in it shows elsewhere.
+      await execa('umount', ['--recursive', join(home, 'root')], { reject: false });
       await rm(home, { recursive: true, force: true });
     },
   };
