@@ -43,7 +43,7 @@ export interface VisitResult {
   readonly webSocketsCut: readonly string[];
   /** Kept connections that the proxy closed. */
   readonly connectionsClosed: number;
-  /** Answers to small requests, by the phase they were asked in. */
+  /** Answers to small requests, by the phase they were asked in; phases with the same first word are also taken together under it. */
   readonly phases: Readonly<Record<string, Latency>>;
   /** How late the visitors' own timer was at most. */
   readonly ownLagMs: number;

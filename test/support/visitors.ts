@@ -123,7 +123,10 @@ function latencyOf(values: readonly number[]): Latency {
 }
 
 function print(): void {
-  const phases = Object.fromEntries([...latencies].map(([name, values]) => [name, latencyOf(values)]));
+  // `during deploys` and `during kills` are `during` together.
+  const wholes = Map.groupBy(latencies, ([name]) => name.split(' ')[0] ?? '');
+  const all = [...latencies, ...[...wholes].map(([name, parts]) => [name, parts.flatMap(([, values]) => values)] as const)];
+  const phases = Object.fromEntries(all.map(([name, values]) => [name, latencyOf(values)]));
   const result: VisitResult = { ...counts, failures, streamsCut, closeCodes, webSocketsCut, phases, ownLagMs };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
