@@ -17,7 +17,15 @@ export const labels = {
   job: 'forge.job',
   /** What it is for, where it is of no one app. */
   role: 'forge.role',
+  /** App that is being built in it. */
+  build: 'forge.build',
 } as const;
+
+/**
+ * For containers of images that a user made: a container has its image's labels too, unless it has its own of that name.
+ * An empty label counts as none.
+ */
+export const blankLabels: Readonly<Record<string, string>> = Object.fromEntries(Object.values(labels).map((name) => [name, '']));
 
 /** How the interfaces of forge's bridges begin: the firewall's rules match it. */
 export const bridgePrefix = 'fg';

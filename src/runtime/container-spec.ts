@@ -1,7 +1,7 @@
 /** From a release to what the engine is asked to create: pure, no engine involved. */
 import type { Image, Limits, ProcessCommand, Release } from '../domain.ts';
 import { mountVolume } from '../docker/volumes.ts';
-import { labels, oneOffType } from '../labels.ts';
+import { blankLabels, labels, oneOffType } from '../labels.ts';
 import { volumeLabels, type ResolvedMount } from './volumes.ts';
 
 /** Returned to images that run as root: entrypoints of nginx, redis and postgres, apt and setcap binaries need them. */
@@ -130,6 +130,7 @@ function environment(release: Release, name: string, extra: Readonly<Record<stri
 
 function labelsOf({ release, deploymentId, dataId }: Pick<InstanceSpecInput, 'release' | 'deploymentId' | 'dataId'>, type: string, name: string) {
   return {
+    ...blankLabels,
     [labels.app]: release.app,
     [labels.release]: String(release.version),
     [labels.type]: type,

@@ -22,7 +22,7 @@ type Listed = Awaited<ReturnType<typeof listContainers>>[number];
 export async function findInstances(query: FindQuery): Promise<readonly Instance[]> {
   const containers = await list(query, filterOf(query));
   return containers
-    .filter(({ Labels }) => !oneOffTypes.has(Labels[labels.type] ?? '') && Labels[labels.instance] !== undefined)
+    .filter(({ Labels }) => !oneOffTypes.has(Labels[labels.type] ?? '') && Labels[labels.instance])
     .map(instanceOf)
     .toSorted((a, b) => a.app.localeCompare(b.app) || a.type.localeCompare(b.type) || a.ordinal - b.ordinal || a.version - b.version);
 }

@@ -144,7 +144,7 @@ async function ended(job: JobContainer, signal: AbortSignal, { docker, logs, log
 
 async function find({ docker, dataId }: RuntimeParts): Promise<readonly JobContainer[]> {
   const found = await withTimeout(engineTimeoutMs, 'the Docker Engine did not list its containers in time', (signal) => listContainers(docker, [`${labels.data}=${dataId}`, labels.job], signal));
-  return found.map(({ Id, Labels, State }) => ({
+  return found.filter(({ Labels }) => Labels[labels.job]).map(({ Id, Labels, State }) => ({
     id: Labels[labels.job] ?? '',
     app: Labels[labels.app] ?? '',
     name: Labels[labels.instance] ?? '',

@@ -52,7 +52,7 @@ export async function removeAbandoned(parts: Pick<RuntimeParts, 'docker' | 'data
   const { docker, dataId } = parts;
   const found = await Promise.all([...oneOffTypes].map((type) => listContainers(docker, [`${labels.data}=${dataId}`, `${labels.type}=${type}`])));
   // Jobs go on without anybody: they have an end of their own.
-  const abandoned = found.flat().filter(({ Labels }) => Labels[labels.job] === undefined);
+  const abandoned = found.flat().filter(({ Labels }) => !Labels[labels.job]);
   await Promise.all(abandoned.map(({ Id }) => removeContainer(docker, Id)));
 }
 

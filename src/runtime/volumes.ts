@@ -8,7 +8,7 @@ import { ensureEmptyImage } from '../docker/empty-image.ts';
 import { createVolume, mountVolume, removeVolume } from '../docker/volumes.ts';
 import type { Image, Release } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
-import { labels } from '../labels.ts';
+import { blankLabels, labels } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
 import { userOf } from './image-user.ts';
 
@@ -119,7 +119,7 @@ async function inCreated(
       Image: image,
       Entrypoint: ['/nothing'],
       Cmd: [],
-      Labels: volumeLabels(dataId),
+      Labels: { ...blankLabels, ...volumeLabels(dataId) },
       HostConfig: { NetworkMode: 'none', CapDrop: ['ALL'], Mounts: [...mounts] },
     });
     await task(containerId);

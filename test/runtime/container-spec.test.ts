@@ -55,6 +55,10 @@ test('an instance is confined, named, placed and told its port', () => {
       'forge.deployment': 'd1',
       'forge.port': '5000',
       'forge.data': 'data1',
+      // An image's own labels would be its container's.
+      'forge.job': '',
+      'forge.role': '',
+      'forge.build': '',
     },
     HostConfig: {
       NetworkMode: 'forge-data1-hello',

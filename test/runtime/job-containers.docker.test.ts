@@ -1,8 +1,10 @@
 import { PassThrough, Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JobStart } from '../../src/runtime/job-containers.ts';
-import { behaviourImage } from '../support/images.ts';
-import { docker, imageOf, releaseOf, testRuntime, type TestRuntime } from './support.ts';
+import { sweepBuilds } from '../../src/build/cnb/sweep-builds.ts';
+import { sweepVolumeContainers } from '../../src/runtime/volume-store.ts';
+import { behaviourImage, testImage } from '../support/images.ts';
+import { docker, imageOf, releaseOf, startOf, testRuntime, type TestRuntime } from './support.ts';
 
 let forge: TestRuntime;
 let reference: string;
@@ -55,4 +57,18 @@ test('a reader that takes nothing does not keep the app from being removed', asy
   await forge.runtime.removeApp('hello');
   await job.isRead;
   expect(await containers()).toEqual([]);
+});
+
+test('labels of an image make its containers no job, build, volume or instance of another app', async () => {
+  const said = ['app=other', 'job=aaaaaaaa', 'build=x', 'role=volume', 'type=run', 'instance=run.1'].map((label) => `forge.${label}`).join(' ');
+  const posing = await testImage({ name: 'posing', dockerfile: `FROM ${reference}\nLABEL forge.data=${forge.dataId} ${said}\n` });
+  const instances = await forge.runtime.startRelease(startOf(releaseOf(imageOf(posing), { config: { DO: 'graceful' } })));
+  const job = await start('bbbbbbbb', ['sleep', '600'], { release: releaseOf(imageOf(posing)) });
+  expect((await forge.runtime.jobs.find()).map(({ id }) => id)).toEqual(['bbbbbbbb']);
+  await forge.runtime.removeAbandoned();
+  await sweepBuilds(docker, forge.dataId);
+  await sweepVolumeContainers({ docker, dataId: forge.dataId });
+  expect(await forge.runtime.findInstances()).toEqual(instances);
+  expect((await containers()).map(({ Id }) => Id).sort()).toEqual([...instances.map(({ containerId }) => containerId), job.containerId].sort());
+  await forge.runtime.removeApp('hello');
 });

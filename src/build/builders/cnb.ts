@@ -152,7 +152,7 @@ export function wantedBy({ include, exclude }: Pick<ProjectToml, 'include' | 'ex
 }
 
 const repositoryOf = (app: string): string => `apps/${app}`;
-const buildLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, 'forge.build': app });
+const buildLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, [labels.build]: app });
 const cacheLabels = (dataId: string, app: string): Record<string, string> => ({ [labels.data]: dataId, [buildCacheLabel]: app });
 
 /** Another user could not write to it, and another family of builders could not use what is in it. */

@@ -6,8 +6,8 @@ import { findVolumes, removeVolume } from '../../docker/volumes.ts';
 
 /** Removes containers and volumes of builds; nothing may be building. Caches stay. */
 export async function sweepBuilds(docker: Docker, dataId: string): Promise<void> {
-  const containers = await listContainers(docker, [`${labels.data}=${dataId}`, 'forge.build']);
-  await Promise.all(containers.map(({ Id }) => removeContainer(docker, Id)));
-  const volumes = await findVolumes(docker, { [labels.data]: dataId, 'forge.build': '' });
+  const containers = await listContainers(docker, [`${labels.data}=${dataId}`, labels.build]);
+  await Promise.all(containers.filter(({ Labels }) => Labels[labels.build]).map(({ Id }) => removeContainer(docker, Id)));
+  const volumes = await findVolumes(docker, { [labels.data]: dataId, [labels.build]: '' });
   await Promise.all(volumes.map((name) => removeVolume(docker, name)));
 }
