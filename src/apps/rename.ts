@@ -7,7 +7,7 @@ import { formationOf } from '../deploy/formation.ts';
 import { liveRelease } from '../deploy/live-release.ts';
 import type { Turn } from '../deploy/queue.ts';
 import { retireOptions } from '../deploy/retire-options.ts';
-import { bringBack } from '../deploy/start-instances.ts';
+import { bringBack, stopFirst } from '../deploy/start-instances.ts';
 import { appOf, takeTurn } from '../deploy/turn.ts';
 import type { App, Instance } from '../domain.ts';
 import { releaseSubnetIndex } from '../store/network-slots.ts';
@@ -30,13 +30,13 @@ export async function rename(request: RenameRequest, parts: AppParts): Promise<v
     const { started, stopped } = await prepare(app, request, parts);
     const old = live.servingOf(from);
     try {
-      // No await between these two: nobody comes between the rows and the folder.
       putRenameInForce(store, request);
-      parts.repositories.rename(from, to);
     } catch (error) {
       await giveUp(request, { started, stopped }, parts);
       throw error;
     }
+    // No await since: nobody comes between the rows and the folder. What fails from here on is finished later, never undone.
+    moveCode(request, parts);
     report.step(`${from} is ${to} from now on`);
     await parts.runtime.promote(started).catch((error: unknown) => parts.log.warn({ err: error, app: to }, 'instances could not be set to restart'));
     await live.remove(from);
@@ -44,6 +44,14 @@ export async function rename(request: RenameRequest, parts: AppParts): Promise<v
     await finish(request, parts);
   } finally {
     for (const turn of turns) turn[Symbol.dispose]();
+  }
+}
+
+function moveCode({ from, to }: RenameRequest, { repositories, log }: AppParts): void {
+  try {
+    repositories.rename(from, to);
+  } catch (error) {
+    log.error({ err: error, from, to }, 'the code of a renamed app could not be moved yet; forge tries again');
   }
 }
 
@@ -93,13 +101,11 @@ async function prepare(app: App, request: RenameRequest, parts: AppParts): Promi
   const { live, runtime, config } = parts;
   const prepared: { started: readonly Instance[]; stopped: readonly Instance[] } = { started: [], stopped: [] };
   try {
+    // What a push left that came while an app of that name went: it would stand in the way of the code.
+    await parts.repositories.remove(to);
     if (app.currentVersion === undefined || app.isStopped) return prepared;
     const release = liveRelease(app, parts);
-    await live.untilRestored();
-    if (release.settings.strategy === 'recreate') {
-      prepared.stopped = await live.swap(app.name, []);
-      await live.retire(prepared.stopped, retireOptions(app, config));
-    }
+    prepared.stopped = await stopFirst(release, { report }, parts);
     report.step(`Starting ${to}`);
     const formation = formationOf(app, release.image.processTypes, defaultLimits(config));
     prepared.started = await runtime.startRelease({ release: { ...release, app: to, formation }, deploymentId: 'rename', report, signal });
@@ -124,7 +130,8 @@ async function giveUp({ from, to }: RenameRequest, { started, stopped }: Prepare
 }
 
 /** Nothing is left under the new name, which was never in force. */
-async function undo({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, runtime, logs }: AppParts): Promise<void> {
+async function undo({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, live, runtime, logs }: AppParts): Promise<void> {
+  if (live.all().has(to)) await live.remove(to);
   await runtime.removeApp(to);
   await logs.removeApp(to);
   releaseSubnetIndex(store, to);
@@ -132,8 +139,9 @@ async function undo({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, r
 }
 
 /** Every step may have been done before. */
-async function finish({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, repositories, runtime, logs }: AppParts): Promise<void> {
+async function finish({ from, to }: Pick<RenameRequest, 'from' | 'to'>, { store, live, repositories, runtime, logs }: AppParts): Promise<void> {
   repositories.rename(from, to);
+  if (live.all().has(from)) await live.remove(from);
   await runtime.removeApp(from);
   await logs.renameApp(from, to);
   releaseSubnetIndex(store, from);

@@ -41,7 +41,13 @@ export interface VolumesParts extends TurnParts {
   readonly log: Log;
 }
 
-export function createVolumes(parts: VolumesParts): Volumes {
+/** With what is being restored to: it counts as dropped until all of it is there, and nobody may remove it meanwhile. */
+interface VolumesState extends VolumesParts {
+  readonly filling: Set<string>;
+}
+
+export function createVolumes(given: VolumesParts): Volumes {
+  const parts: VolumesState = { ...given, filling: new Set() };
   const { store, volumes } = parts;
   return {
     create: async ({ app, name }) => {
@@ -82,7 +88,7 @@ function refuseMounted({ app: appName, name }: VolumeRequest, store: Store): voi
 }
 
 /** Into a new volume of the engine, which takes the old one's place when all of it is there. */
-async function restore({ app: appName, name, archive, isForced, signal }: VolumeRequest & { readonly archive: Readable; readonly isForced: boolean }, parts: VolumesParts): Promise<VolumeContents> {
+async function restore({ app: appName, name, archive, isForced, signal }: VolumeRequest & { readonly archive: Readable; readonly isForced: boolean }, parts: VolumesState): Promise<VolumeContents> {
   const { store, volumes, config, diskDirectories } = parts;
   const app = appOf(appName, store);
   const isMounted = app.currentVersion !== undefined && liveRelease(app, parts).settings.mounts.some(({ volume }) => volume === name);
@@ -92,12 +98,14 @@ async function restore({ app: appName, name, archive, isForced, signal }: Volume
     throw new ForgeError('conflict', `the volume ${name} of ${appName} is not empty`, { hint: 'with --force the backup takes the place of all that is in it' });
   }
   const engineName = prepareReplacement(store, appName, name);
+  parts.filling.add(engineName);
   try {
     using space = watchFreeSpace({ directories: diskDirectories, minFreeBytes: config.minFreeBytes / 2, signal });
     const contents = await fillVolume(engineName, { archive, signal: space.signal, volumes });
     replaceVolume(store, { app: appName, name, engineName });
     return contents;
   } finally {
+    parts.filling.delete(engineName);
     await sweep(parts);
   }
 }
@@ -131,8 +139,10 @@ async function isEmpty(engineName: string, volumes: VolumeStore, signal: AbortSi
   return count <= 1;
 }
 
-async function sweep({ store, volumes, log }: VolumesParts): Promise<void> {
+async function sweep({ store, volumes, log, filling }: VolumesState): Promise<void> {
   for (const engineName of findDroppedVolumes(store)) {
+    // Asked again: while the ones before it were removed, it may have become a volume that an app has.
+    if (filling.has(engineName) || !findDroppedVolumes(store).includes(engineName)) continue;
     try {
       await volumes.remove(engineName);
       forgetDroppedVolume(store, engineName);

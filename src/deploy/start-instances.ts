@@ -46,7 +46,8 @@ export async function bringBack(app: string, stopped: readonly Instance[], parts
   }
 }
 
-async function stopFirst({ app: name, settings, version }: Release, { report }: Attempt, parts: DeployParts): Promise<readonly Instance[]> {
+/** Ends those of which two must never run. Throws when one does not end; they are started again then. */
+export async function stopFirst({ app: name, settings, version }: Release, { report }: Pick<Attempt, 'report'>, parts: DeployParts): Promise<readonly Instance[]> {
   const { store, live, runtime, config } = parts;
   await live.untilRestored();
   const serving = live.servingOf(name);
