@@ -67,8 +67,9 @@ export function createBackups(parts: BackupsParts): Backups {
 
   const record = async (file: string | undefined, actor: string, task: () => Promise<Made>): Promise<BackupSummary> => {
     if (isBusy) throw new ForgeError('conflict', 'another backup is under way', { hint: 'forge backup:list shows it' });
-    isBusy = true;
+    // Before it is busy: a record that cannot be kept (the disk is full) must not keep every later backup from being made.
     const id = beginBackup(store, { file, actor });
+    isBusy = true;
     try {
       const { summary, sizeBytes } = await task();
       endBackup(store, id, { sizeBytes });

@@ -101,4 +101,13 @@ describe('backups that are asked for', () => {
     expect(await first).toMatchObject({ apps: 1 });
     expect((await backups.list()).backups).toMatchObject([{ actor: 'ada', file: undefined, isThere: false, failure: undefined, sizeBytes: expect.any(Number) }]);
   });
+
+  it('are made again after one whose record could not be kept', async () => {
+    const { backups, store } = await scheduled();
+    const demand = { actor: 'ada', hasLogs: false, onStep: () => undefined, signal: new AbortController().signal, output: new Writable({ write: (_chunk, _encoding, done) => done() }) };
+    store.db.script('ALTER TABLE backups RENAME TO away');
+    await expect(backups.create(demand)).rejects.toThrow('no such table');
+    store.db.script('ALTER TABLE away RENAME TO backups');
+    expect(await backups.create(demand)).toMatchObject({ apps: 1 });
+  });
 });
