@@ -58,8 +58,10 @@ export function endDeployment(store: Store, id: string, { status, failure }: End
 /** Stores the state without a deployment: for changes that nothing has to start for. */
 export function writeAppState(store: Store, app: string, { version, isStopped, settings, formation, config }: AppState): void {
   store.db.transaction(() => {
-    const gone = Object.keys(getConfig(store, app)).filter((key) => !Object.hasOwn(config, key));
-    setConfig(store, app, Object.fromEntries([...gone.map((key) => [key, null] as const), ...Object.entries(config)]));
+    const before = getConfig(store, app);
+    const gone = Object.keys(before).filter((key) => !Object.hasOwn(config, key));
+    const differing = Object.entries(config).filter(([key, value]) => before[key] !== value);
+    setConfig(store, app, Object.fromEntries([...gone.map((key) => [key, null] as const), ...differing]));
     setCurrentRelease(store, app, version);
     updateApp(store, app, { settings, formation, isStopped });
   });
