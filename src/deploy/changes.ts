@@ -45,13 +45,20 @@ export interface ReleaseChange extends ChangeRequest {
  * change stored. When it does not come up, everything is as before.
  */
 export async function change(request: ReleaseChange, parts: DeployParts): Promise<Applied> {
-  const { currentVersion } = appOf(request.app, parts.store);
-  if (currentVersion !== undefined) refuseFixed(request.change.formation ?? {}, liveRelease(appOf(request.app, parts.store), parts));
-  if (currentVersion !== undefined && request.restart) return { release: (await redeploy(request, parts)).version, pending: undefined };
-  const { app, signal } = request;
-  using _turn = await takeTurn({ app, holder: `a change (${request.reason})`, isRelease: true, signal, report: createReport([request.output]) }, parts);
-  writeAppState(parts.store, app, candidateState(appOf(app, parts.store), request.change, parts.store));
-  return { release: undefined, pending: currentVersion === undefined ? 'no-release' : 'no-restart' };
+  const app = appOf(request.app, parts.store);
+  if (app.currentVersion !== undefined) refuseFixed(request.change.formation ?? {}, liveRelease(app, parts));
+  const stored = app.currentVersion !== undefined && request.restart ? undefined : await storeOnly(request, parts);
+  return stored ?? { release: (await redeploy(request, parts)).version, pending: undefined };
+}
+
+/** Without a release; `undefined` when the app's first one went live while this waited, so that the change takes one after all. */
+async function storeOnly({ app: name, change: wanted, reason, restart: isRestart, signal, output }: ReleaseChange, parts: DeployParts): Promise<Applied | undefined> {
+  using _turn = await takeTurn({ app: name, holder: `a change (${reason})`, isRelease: true, signal, report: createReport([output]) }, parts);
+  const app = appOf(name, parts.store);
+  const isLive = app.currentVersion !== undefined;
+  if (isLive && isRestart) return undefined;
+  writeAppState(parts.store, name, candidateState(app, wanted, parts.store));
+  return { release: undefined, pending: isLive ? 'no-restart' : 'no-release' };
 }
 
 /** A release of the live code with the config and settings of now and what the change adds. `conflict` before the first release. */

@@ -52,8 +52,7 @@ export async function superviseLiveness(parts: DeployParts, signal: AbortSignal,
   while (!signal.aborted) {
     const serving = parts.live.all();
     try {
-      if (serving !== seen) follow({ serving, before: seen, watches, leaving }, supervision);
-      seen = serving;
+      if (serving === seen || follow({ serving, before: seen, watches, leaving }, supervision)) seen = serving;
     } catch (error) {
       // Such as a store that cannot be read this moment: the next look tries again.
       parts.log.error({ err: error }, 'it could not be told which liveness checks there are');
@@ -71,8 +70,8 @@ interface Change {
   readonly leaving: Set<Promise<void>>;
 }
 
-/** Begins to watch what serves since now, and leaves off what does not serve any more. */
-function follow({ serving, before, watches, leaving }: Change, supervision: Supervision): void {
+/** Begins to watch what serves since now, and leaves off what does not serve any more. False: of something it is not known yet what it is, as of an app that is being renamed. */
+function follow({ serving, before, watches, leaving }: Change, supervision: Supervision): boolean {
   const { parts, paces } = supervision;
   const containers = new Set([...serving.values()].flat().map(({ containerId }) => containerId));
   for (const [containerId, { controller, ended }] of watches) {
@@ -83,15 +82,18 @@ function follow({ serving, before, watches, leaving }: Change, supervision: Supe
     void ended.then(() => leaving.delete(ended));
   }
   for (const key of paces.keys()) if (!serving.has(key.slice(0, key.indexOf('/')))) paces.delete(key);
+  let isWhole = true;
   for (const [app, instances] of serving) {
     if (instances === before?.get(app)) continue;
     for (const instance of instances) {
       if (watches.has(instance.containerId)) continue;
       const release = findRelease(parts.store, app, instance.version);
+      isWhole &&= release !== undefined;
       const checks = release ? livenessChecks(release, instance.type, parts) : [];
       if (release && checks.length > 0) watches.set(instance.containerId, watchInstance({ instance, release, checks }, supervision));
     }
   }
+  return isWhole;
 }
 
 const livenessChecks = (release: Release, type: string, { config }: DeployParts): readonly Check[] =>

@@ -129,4 +129,13 @@ describe('an instance that fails its liveness check', () => {
     await stage.end();
     expect(stage.asked).toEqual([]);
   });
+
+  it('is watched also when its app got its name only after it had begun to serve', async () => {
+    const stage = await openStage();
+    await stage.live.swap('bye', [{ ...stage.instance(1, 'of-bye'), app: 'bye' }]);
+    await expect.poll(() => stage.asked.length).toBeGreaterThan(4);
+    createApp(stage.store, { name: 'bye' });
+    createRelease(stage.store, { ...sampleRelease('bye'), settings: { ...defaultSettings, checks: { web: [liveness] } } });
+    await expect.poll(() => stage.asked).toContain('of-bye');
+  });
 });

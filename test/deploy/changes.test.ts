@@ -1,0 +1,37 @@
+import { PassThrough } from 'node:stream';
+import { expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import { createAttempts } from '../../src/deploy/attempt.ts';
+import { change } from '../../src/deploy/changes.ts';
+import { createLive } from '../../src/deploy/live.ts';
+import type { DeployParts } from '../../src/deploy/parts.ts';
+import { createQueue } from '../../src/deploy/queue.ts';
+import type { Release } from '../../src/domain.ts';
+import { createFaults } from '../../src/faults.ts';
+import { operator } from '../../src/operations/actors.ts';
+import { createApp } from '../../src/store/apps.ts';
+import { createRelease, findCurrentRelease, setCurrentRelease } from '../../src/store/releases.ts';
+import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
+import { sampleRelease } from '../store/sample-release.ts';
+
+it('a config change that waited for the first push of its app is in force when it returns', async () => {
+  const store = openTestStore();
+  const data = temporaryDirectory();
+  const started: Release[] = [];
+  const runtime = { promote: async () => undefined, retire: async () => [], findInstances: async () => [], startRelease: async ({ release }: { release: Release }) => (started.push(release), []) };
+  const live = createLive({ proxy: { apply: async () => undefined, drained: async () => undefined }, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', signal: new AbortController().signal });
+  await live.restore(new Map());
+  const queue = createQueue();
+  const attempts = createAttempts({ store, data, log: silentLog });
+  const config = loadConfig({ data, flags: {}, env: {} });
+  const parts = { store, live, runtime, queue, attempts, config, faults: createFaults(''), settle: async () => undefined, urlOf: () => '', log: silentLog } as unknown as DeployParts;
+  createApp(store, { name: 'hello' });
+  const push = queue.takeIfFree('hello', 'a push');
+  const changing = change({ app: 'hello', actor: operator, output: new PassThrough().resume(), signal: new AbortController().signal, change: { config: { KEY: 'value' } }, reason: 'Set KEY', restart: true }, parts);
+  createRelease(store, sampleRelease('hello'));
+  setCurrentRelease(store, 'hello', 1);
+  push?.[Symbol.dispose]();
+  expect(await changing).toEqual({ release: 2, pending: undefined });
+  expect(findCurrentRelease(store, 'hello')?.config).toMatchObject({ KEY: 'value' });
+  expect(started.map(({ version }) => version)).toEqual([2]);
+});
