@@ -74,7 +74,7 @@ describe('with a running forge', () => {
   });
 
   test('only commands that read stdin get it', () => {
-    expect([...inputCommands].sort()).toEqual(operations.filter(({ readsStdin }) => readsStdin).map(({ name }) => name).sort());
+    expect([...inputCommands].sort()).toEqual(operations.filter(({ readsStdin }) => readsStdin).flatMap(({ name, aliases = [] }) => [name, ...aliases]).sort());
   });
 
   test('completion of bash answers with commands, flags and the apps there are', async () => {

@@ -175,7 +175,7 @@ describe('pushes of one app at the same time', () => {
     await until('the first push builds', async () => (await forge.deployments('line').catch(() => []))[0]?.status === 'building');
     const second = await forge.git$(good, ['push', forge.remote('line'), 'main']);
     expect((await ended).exitCode).not.toBe(0);
-    expect(second.all).toMatch(/Waiting for deployment \S+ of this app to end/);
+    expect(second.all).toMatch(/Waiting for deployment \S+ \(Deploy \S+\) of this app to end/);
     expect(second).toMatchObject({ exitCode: 0 });
     expect(await served('line')).toBe('good');
   });
