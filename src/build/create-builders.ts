@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import { removeLabelledImages } from '../docker/labelled-images.ts';
 import { removeRepository } from '../docker/images.ts';
-import { keptRepository, labels } from '../labels.ts';
+import { keptImageName, keptRepository, labels } from '../labels.ts';
 import type { Log } from '../log.ts';
 import { createReport } from '../report.ts';
 import { withDeadline } from '../wait.ts';
@@ -52,7 +52,8 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
     forgetBuilds: async (app, keep) => {
       await cnb.removeApp(app, keep);
       await removeLabelledImages(docker, [`${labels.app}=${app}`, `${labels.data}=${dataId}`], keep);
-      await removeRepository(docker, keptRepository({ dataId, app }));
+      // An app that had this name before and was renamed runs an image that may have no other name.
+      await removeRepository(docker, keptRepository({ dataId, app }), new Set([...keep].map((reference) => keptImageName({ dataId, app, reference }))));
     },
     sweep: cnb.sweep,
     settled: cnb.settled,
