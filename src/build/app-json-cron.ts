@@ -7,11 +7,15 @@ import { shellFreeWords } from './process-command.ts';
 
 type Written = AppJson['cron'][number];
 
+/** Of one app: all of them may be due in the same minute. */
+const maxEntries = 100;
+
 /**
  * The checked entries, in their order; one without a name is called after its place, `cron-1`. Throws `invalid` with
  * the path of what is wrong: a schedule, a time zone, a name that is there twice, a command that only a shell can read.
  */
 export function cronEntries(written: AppJson['cron']): readonly CronEntry[] {
+  if (written.length > maxEntries) throw new ForgeError('invalid', `app.json: cron: ${written.length} entries, and an app may have ${maxEntries}`, { hint: 'let one command do what is due at the same time' });
   const entries = written.map(cronEntry);
   for (const [index, { name }] of entries.entries()) {
     if (entries.findIndex((other) => other.name === name) < index) throw new ForgeError('invalid', `app.json: cron.${index}.name: ${JSON.stringify(name)} is the name of an entry before it`);

@@ -56,3 +56,9 @@ test.each([
 ])('%s needs a shell, which is said', (command, operator) => {
   expect(() => read({ ...entry, command })).toThrow(`app.json: cron.0.command: ${JSON.stringify(command)} needs a shell${operator && ` for ${operator}`}, and commands of cron run without one`);
 });
+
+test('an app has at most a hundred schedules: all may be due in the same minute', () => {
+  const many = (count: number) => parseAppJson(JSON.stringify({ cron: Array.from({ length: count }, () => ({ command: 'true', schedule: '* * * * *' })) })).appJson.cron;
+  expect(cronEntries(many(100))).toHaveLength(100);
+  expect(() => cronEntries(many(101))).toThrow('app.json: cron: 101 entries, and an app may have 100');
+});
