@@ -32,8 +32,8 @@ export interface VolumeParts {
   readonly volumes: VolumeBook;
 }
 
-/** Where the volume is in the containers that forge reads and writes it through; they never run. */
-const folder = '/forge';
+/** Where the volume is in the containers that forge reads and writes it through; they never run. At the top: the engine refuses symlinks that lead out of where it unpacks. */
+const folder = '/';
 const root = 'volume';
 const engineTimeoutMs = 60_000;
 
@@ -68,7 +68,7 @@ export async function removeEngineVolume(engineName: string, { docker }: Pick<Vo
 /** The volume as a tar whose entries begin with `./`, read while `use` runs. */
 export async function readVolume(engineName: string, { parts, signal, use }: { readonly parts: VolumeParts; readonly signal: AbortSignal; use(tar: Readable): Promise<void> }): Promise<void> {
   await inContainer(engineName, parts, async (containerId) => {
-    const tar = await openArchive(parts.docker, { containerId, path: `${folder}/${root}/.`, signal });
+    const tar = await openArchive(parts.docker, { containerId, path: `${folder}${root}/.`, signal });
     if (!tar) throw new ForgeError('not-found', `the Docker Engine has no volume ${engineName}`);
     try {
       await use(tar);
@@ -102,7 +102,7 @@ async function fillFromImage(image: Image, { engineName, path }: ResolvedMount, 
 
 async function inContainer(engineName: string, parts: VolumeParts, task: (containerId: string) => Promise<void>): Promise<void> {
   const image = await ensureEmptyImage(parts.docker);
-  const mounts = [mountVolume({ volume: engineName, path: `${folder}/${root}`, labels: volumeLabels(parts.dataId) })];
+  const mounts = [mountVolume({ volume: engineName, path: `${folder}${root}`, labels: volumeLabels(parts.dataId) })];
   await inCreated({ image, mounts }, parts, task);
 }
 
