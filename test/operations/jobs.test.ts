@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { emptyAppFile, type CronEntry } from '../../src/app-file.ts';
 import { createApp, updateApp } from '../../src/store/apps.ts';
-import { findJobs, recordUnrun } from '../../src/store/jobs.ts';
+import { createJob, findJobs, recordUnrun } from '../../src/store/jobs.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import { sampleRelease } from '../store/sample-release.ts';
 import { clock, openStage, type Stage } from './stage.ts';
@@ -120,4 +120,10 @@ describe('ps:rebuild', () => {
     expect(await json('ps:rebuild', 'hello')).toMatchObject({ app: 'hello', release: 2 });
     expect(stage.asked).toEqual(['deploy git hello', 'source files of 3f2a91c']);
   });
+});
+
+it('an app has at most fifty detached commands at the same time', async () => {
+  for (let count = 0; count < 50; count++) createJob(stage.store, { app: 'hello', entry: undefined, program: 'sleep', version: 1, actor: 'operator', dueAt: undefined, ttlMs: 60_000 });
+  expect(await stage.run(['run:detached', 'hello', 'true'])).toMatchObject({ status: 5 });
+  expect(findJobs(stage.store, { app: 'hello' })).toHaveLength(50);
 });
