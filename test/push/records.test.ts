@@ -62,7 +62,7 @@ describe('logs', () => {
 describe('deployments and releases', () => {
   it('are listed newest first, told one by one, with what each printed', async () => {
     expect((await forge.ssh$(['config:set', 'hello', 'BROKEN=1'])).exitCode).toBe(1);
-    await ok(forge.ssh$(['config:unset', 'hello', 'BROKEN']));
+    await ok(forge.ssh$(['config:set', 'hello', 'FIXED=1']));
     const all = await forge.deployments('hello');
     expect(all.some(({ status }) => status === 'failed')).toBe(true);
     const failed = all.find(({ status }) => status === 'failed');
