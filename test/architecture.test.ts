@@ -35,7 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
 const doors: Record<string, RegExp> = {
   dockerode: /^docker\//,
   ssh2: /^ssh\//,
-  'better-sqlite3': /^store\/database\.ts$/,
+  'better-sqlite3': /^(store\/database|file-lock)\.ts$/,
   undici: /^proxy\//,
   execa: /^run-process\.ts$/,
   pino: /^log\.ts$/,

@@ -1,14 +1,15 @@
 /** A second app like another: its live image, config, settings, formation and code; volumes of the same names, empty. */
 import type { Writable } from 'node:stream';
 import { start } from '../deploy/changes.ts';
-import { appOf, takeTurn } from '../deploy/turn.ts';
+import { appOf } from '../deploy/turn.ts';
 import { addFirstRelease, type FirstRelease } from '../store/first-release.ts';
 import { getConfig } from '../store/app-config.ts';
-import { createApp, updateApp } from '../store/apps.ts';
+import { createUnfinishedApp } from '../store/apps.ts';
 import { findCurrentRelease } from '../store/releases.ts';
 import { createVolume, findVolumes } from '../store/volumes.ts';
 import { removeEverything } from './destroy.ts';
 import type { AppParts, AppRequest } from './parts.ts';
+import { takeBothTurns } from './take-both-turns.ts';
 
 export interface CloneRequest extends AppRequest {
   readonly from: string;
@@ -39,14 +40,11 @@ export async function clone(request: CloneRequest, parts: AppParts): Promise<Clo
 
 /** In both turns: what is copied does not change meanwhile, and a copy that was not finished is nobody's. */
 async function copy({ from, to, actor, report, signal }: CloneRequest, parts: AppParts): Promise<Cloned> {
-  const { store, repositories, runtime, queue } = parts;
-  using _own = await takeTurn({ app: from, holder: 'a clone', isRelease: false, signal, report }, parts);
+  const { store, repositories, runtime } = parts;
+  using _turns = await takeBothTurns({ from, to, holder: 'a clone', isRelease: false, actor, signal, report }, parts);
   const app = appOf(from, store);
   const live = findCurrentRelease(store, from);
-  createApp(store, { name: to });
-  // Until all of it is there: a start of forge removes what is half there.
-  updateApp(store, to, { isBeingRemoved: true });
-  using _turn = await queue.take(to, { holder: 'a clone', isReplaceable: false, signal });
+  createUnfinishedApp(store, to);
   try {
     await repositories.copy(from, to);
     if (live) await runtime.images.keep(to, live.image.reference);

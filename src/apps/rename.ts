@@ -5,14 +5,14 @@
 import { defaultLimits } from '../config.ts';
 import { formationOf } from '../deploy/formation.ts';
 import { liveRelease } from '../deploy/live-release.ts';
-import type { Turn } from '../deploy/queue.ts';
 import { retireOptions } from '../deploy/retire-options.ts';
 import { bringBack, stopFirst } from '../deploy/start-instances.ts';
-import { appOf, takeTurn } from '../deploy/turn.ts';
+import { appOf } from '../deploy/turn.ts';
 import type { App, Instance } from '../domain.ts';
 import { releaseSubnetIndex } from '../store/network-slots.ts';
 import { beginRename, endRename, findRenames, putRenameInForce } from '../store/rename-app.ts';
 import type { AppParts, AppRequest } from './parts.ts';
+import { takeBothTurns } from './take-both-turns.ts';
 
 export interface RenameRequest extends AppRequest {
   readonly from: string;
@@ -23,28 +23,24 @@ export interface RenameRequest extends AppRequest {
 export async function rename(request: RenameRequest, parts: AppParts): Promise<void> {
   const { from, to, report } = request;
   const { store, live, config } = parts;
-  const turns = await takeBoth(request, parts);
+  using _turns = await takeBothTurns({ ...request, holder: 'a rename', isRelease: true }, parts);
+  const app = appOf(from, store);
+  beginRename(store, request);
+  const { started, stopped } = await prepare(app, request, parts);
+  const old = live.servingOf(from);
   try {
-    const app = appOf(from, store);
-    beginRename(store, request);
-    const { started, stopped } = await prepare(app, request, parts);
-    const old = live.servingOf(from);
-    try {
-      putRenameInForce(store, request);
-    } catch (error) {
-      await giveUp(request, { started, stopped }, parts);
-      throw error;
-    }
-    // No await since: nobody comes between the rows and the folder. What fails from here on is finished later, never undone.
-    moveCode(request, parts);
-    report.step(`${from} is ${to} from now on`);
-    await parts.runtime.promote(started).catch((error: unknown) => parts.log.warn({ err: error, app: to }, 'instances could not be set to restart'));
-    await live.remove(from);
-    await live.retire(old, retireOptions(app, config));
-    await finish(request, parts);
-  } finally {
-    for (const turn of turns) turn[Symbol.dispose]();
+    putRenameInForce(store, request);
+  } catch (error) {
+    await giveUp(request, { started, stopped }, parts);
+    throw error;
   }
+  // No await since: nobody comes between the rows and the folder. What fails from here on is finished later, never undone.
+  moveCode(request, parts);
+  report.step(`${from} is ${to} from now on`);
+  await parts.runtime.promote(started).catch((error: unknown) => parts.log.warn({ err: error, app: to }, 'instances could not be set to restart'));
+  await live.remove(from);
+  await live.retire(old, retireOptions(app, config));
+  await finish(request, parts);
 }
 
 function moveCode({ from, to }: RenameRequest, { repositories, log }: AppParts): void {
@@ -74,21 +70,6 @@ export async function finishRenames(parts: AppParts): Promise<void> {
   }
 }
 
-/** Always in one order, so that two renames never wait for each other. */
-async function takeBoth({ from, to, signal, report }: RenameRequest, parts: AppParts): Promise<readonly Turn[]> {
-  const taken: Turn[] = [];
-  try {
-    for (const name of [from, to].toSorted()) {
-      const onWait = (holder: string) => report.step(`Waiting for ${holder} of ${name} to end`);
-      taken.push(name === from ? await takeTurn({ app: from, holder: 'a rename', isRelease: true, signal, report }, parts) : await parts.queue.take(to, { holder: 'a rename', isReplaceable: false, signal, onWait }));
-    }
-    return taken;
-  } catch (error) {
-    for (const turn of taken) turn[Symbol.dispose]();
-    throw error;
-  }
-}
-
 interface Prepared {
   readonly started: readonly Instance[];
   /** Old ones that had to end first. */
@@ -105,7 +86,7 @@ async function prepare(app: App, request: RenameRequest, parts: AppParts): Promi
     await parts.repositories.remove(to);
     if (app.currentVersion === undefined || app.isStopped) return prepared;
     const release = liveRelease(app, parts);
-    prepared.stopped = await stopFirst(release, { report }, parts);
+    prepared.stopped = await stopFirst(release, { report, signal }, parts);
     report.step(`Starting ${to}`);
     const formation = formationOf(app, release.image.processTypes, defaultLimits(config));
     prepared.started = await runtime.startRelease({ release: { ...release, app: to, formation }, deploymentId: 'rename', report, signal });

@@ -13,6 +13,7 @@ import type { VolumeStore } from '../runtime/volume-store.ts';
 import type { Store } from '../store/store.ts';
 import { createVolume, dropVolume, findDroppedVolumes, forgetDroppedVolume, getVolume, prepareReplacement, replaceVolume, type Volume } from '../store/volumes.ts';
 import { checkVolumeArchive, type VolumeContents } from './volume-archive.ts';
+import { withIdleDeadline } from './with-idle-deadline.ts';
 
 export interface VolumeRequest {
   readonly app: string;
@@ -38,6 +39,8 @@ export interface VolumesParts extends TurnParts {
   readonly volumes: VolumeStore;
   readonly config: Pick<Config, 'minFreeBytes'>;
   readonly diskDirectories: readonly string[];
+  /** How long a restore waits for the next bytes of its archive. Default: a minute. */
+  readonly inputIdleMs?: number;
   readonly log: Log;
 }
 
@@ -89,7 +92,7 @@ function refuseMounted({ app: appName, name }: VolumeRequest, store: Store): voi
 
 /** Into a new volume of the engine, which takes the old one's place when all of it is there. */
 async function restore({ app: appName, name, archive, isForced, signal }: VolumeRequest & { readonly archive: Readable; readonly isForced: boolean }, parts: VolumesState): Promise<VolumeContents> {
-  const { store, volumes, config, diskDirectories } = parts;
+  const { store, volumes, config, diskDirectories, inputIdleMs = 60_000 } = parts;
   const app = appOf(appName, store);
   const isMounted = app.currentVersion !== undefined && liveRelease(app, parts).settings.mounts.some(({ volume }) => volume === name);
   if (isMounted && !app.isStopped) throw new ForgeError('conflict', `instances of ${appName} have its volume ${name} mounted`, { hint: `stop them first: forge ps:stop ${appName}` });
@@ -101,7 +104,9 @@ async function restore({ app: appName, name, archive, isForced, signal }: Volume
   parts.filling.add(engineName);
   try {
     using space = watchFreeSpace({ directories: diskDirectories, minFreeBytes: config.minFreeBytes / 2, signal });
-    const contents = await fillVolume(engineName, { archive, signal: space.signal, volumes });
+    // The app's turn is held: a client that says nothing more must not keep it.
+    const input = withIdleDeadline(archive, { ms: inputIdleMs, message: `nothing more of the backup came for ${inputIdleMs / 1000} seconds: the volume ${name} is as it was` });
+    const contents = await fillVolume(engineName, { archive: input, signal: space.signal, volumes });
     replaceVolume(store, { app: appName, name, engineName });
     return contents;
   } finally {

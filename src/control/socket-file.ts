@@ -1,11 +1,17 @@
 /** Files of unix sockets: a dead server's is replaced, a live server's never, and the mode holds before anyone can connect. */
-import { chmod, link, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ForgeError } from '../errors.ts';
+import { lockFile } from '../file-lock.ts';
+import { delay } from '../wait.ts';
 
 /** `sun_path` holds 108 bytes with its final zero. */
 const maxPathBytes = 107;
+
+/** 5 s: a start of forge holds the lock for milliseconds. */
+const lockAttempts = 250;
+const lockPollMs = 20;
 
 /**
  * Makes the server listen at `path`. Resolves to a function that removes the socket file, unless it is someone else's by then.
@@ -24,11 +30,10 @@ export async function bindSocket(server: Server, path: string, mode: number): Pr
     }
     await listen(server, fresh);
     await chmod(fresh, mode);
-    await removeDead(path, join(folder, 'old'));
-    await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EEXIST' ? alreadyRunning(path) : error;
-    });
     const { ino } = await stat(fresh);
+    using _alone = await lockBeside(path);
+    await refuseAllButDead(path);
+    await rename(fresh, path);
     return async () => {
       const found = await lstat(path).catch(() => undefined);
       if (found?.ino === ino) await rm(path, { force: true });
@@ -46,8 +51,17 @@ export async function refuseSecondServer(path: string): Promise<void> {
   if (await answers(path)) throw alreadyRunning(path);
 }
 
-/** Takes the old socket file away first and asks it afterwards: two servers that start at once cannot remove each other's. */
-async function removeDead(path: string, aside: string): Promise<void> {
+/** Whoever looks whether a live server is there and then takes its place must be alone meanwhile. */
+async function lockBeside(path: string): Promise<Disposable> {
+  for (let attempt = 0; attempt < lockAttempts; attempt += 1) {
+    const lock = lockFile(`${path}.lock`);
+    if (lock) return lock;
+    await delay(lockPollMs);
+  }
+  throw alreadyRunning(path);
+}
+
+async function refuseAllButDead(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
@@ -55,15 +69,6 @@ async function removeDead(path: string, aside: string): Promise<void> {
   if (!found) return;
   if (!found.isSocket()) throw new ForgeError('invalid', `${path} exists and is not a socket`, { hint: 'move it away' });
   if (await answers(path)) throw alreadyRunning(path);
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
-  if (!(await answers(aside))) return;
-  await link(aside, path).catch(() => undefined);
-  throw alreadyRunning(path);
 }
 
 const alreadyRunning = (path: string): ForgeError =>

@@ -5,7 +5,7 @@ import type { Faults } from '../faults.ts';
 import type { Log } from '../log.ts';
 import type { ProxyClient } from '../proxy/client.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { withTimeout } from '../wait.ts';
+import { untilAborted, withTimeout } from '../wait.ts';
 import { routeTable, targetId } from './route-table.ts';
 
 export interface RetireOptions {
@@ -36,8 +36,10 @@ export interface Live {
    * others. They must not serve any more. Never throws: what is left is the reconciler's.
    */
   retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
+  /** Resolves when nothing of the app is being retired any more. Throws the signal's reason. */
+  untilRetired(app: string, signal: AbortSignal): Promise<void>;
   /** Containers that are being retired. */
-  readonly retiring: ReadonlySet<string>;
+  readonly retiring: { has(containerId: string): boolean };
   /** Resolves when forge knows what runs, which after a boot the engine has to tell first. Throws `timeout`. */
   untilRestored(): Promise<void>;
 }
@@ -61,7 +63,7 @@ const restoreTimeoutMs = 10_000;
 
 export function createLive(parts: LiveParts): Live {
   let serving: ReadonlyMap<string, readonly Instance[]> = new Map();
-  const retiring = new Set<string>();
+  const leaving = createLeaving(parts);
   const restored = Promise.withResolvers<void>();
   let isRestored = false;
 
@@ -108,15 +110,26 @@ export function createLive(parts: LiveParts): Live {
       restored.resolve();
       await apply();
     },
-    retire: async (instances, options) => {
-      for (const { containerId } of instances) retiring.add(containerId);
-      await Promise.all(instances.map(async (instance) => {
-        await drainAndRemove(instance, options, parts);
-        retiring.delete(instance.containerId);
-      }));
+    ...leaving,
+    untilRestored,
+  };
+}
+
+/** Instances that serve no more and are on their way out. */
+function createLeaving(parts: LiveParts): Pick<Live, 'retire' | 'untilRetired' | 'retiring'> {
+  const retiring = new Map<string, { readonly app: string; readonly gone: Promise<void> }>();
+  const leave = async (instance: Instance, options: RetireOptions): Promise<void> => {
+    const gone = drainAndRemove(instance, options, parts).then(() => void retiring.delete(instance.containerId));
+    retiring.set(instance.containerId, { app: instance.app, gone });
+    await gone;
+  };
+  return {
+    retire: async (instances, options) => void (await Promise.all(instances.map((instance) => leave(instance, options)))),
+    untilRetired: async (app, signal) => {
+      const left = [...retiring.values()].filter((one) => one.app === app).map(({ gone }) => gone);
+      await untilAborted(Promise.all(left), signal);
     },
     retiring,
-    untilRestored,
   };
 }
 

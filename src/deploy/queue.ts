@@ -17,6 +17,8 @@ export interface TurnRequest {
 /** Holding it means that nobody else changes the app. Giving it back is idempotent. */
 export interface Turn extends Disposable {
   readonly app: string;
+  /** Aborts when somebody waits for it: whoever can do its work later gives it back. */
+  readonly wanted: AbortSignal;
 }
 
 export interface Queue {
@@ -33,19 +35,20 @@ interface Waiting extends TurnRequest {
 
 interface Line {
   holder: string;
+  wanted: AbortController;
   readonly waiting: Waiting[];
 }
 
 export function createQueue(): Queue {
   const lines = new Map<string, Line>();
 
-  const turnOf = (app: string): Turn => {
+  const turnOf = (app: string, wanted: AbortController): Turn => {
     let isHeld = true;
     const giveBack = () => {
       if (isHeld) passOn(app);
       isHeld = false;
     };
-    return { app, [Symbol.dispose]: giveBack };
+    return { app, wanted: wanted.signal, [Symbol.dispose]: giveBack };
   };
 
   const passOn = (app: string): void => {
@@ -56,13 +59,16 @@ export function createQueue(): Queue {
       return;
     }
     line.holder = next.holder;
-    next.grant(turnOf(app));
+    line.wanted = new AbortController();
+    next.grant(turnOf(app, line.wanted));
+    if (line.waiting.length > 0) line.wanted.abort(makeRoom());
   };
 
   const takeIfFree = (app: string, holder: string): Turn | undefined => {
     if (lines.has(app)) return undefined;
-    lines.set(app, { holder, waiting: [] });
-    return turnOf(app);
+    const wanted = new AbortController();
+    lines.set(app, { holder, wanted, waiting: [] });
+    return turnOf(app, wanted);
   };
 
   const take = async (app: string, request: TurnRequest): Promise<Turn> => {
@@ -77,6 +83,8 @@ export function createQueue(): Queue {
 
   return { take, takeIfFree };
 }
+
+const makeRoom = (): ForgeError => new ForgeError('canceled', 'canceled: a change of the app waits');
 
 function supersede(line: Line): void {
   for (const older of line.waiting.filter((waiting) => waiting.isReplaceable)) {
@@ -96,6 +104,7 @@ async function join(line: Line, request: TurnRequest): Promise<Turn> {
     reject(abortError(request.signal));
   };
   line.waiting.push(waiting);
+  line.wanted.abort(makeRoom());
   request.signal.addEventListener('abort', leave, { once: true });
   try {
     return await promise;

@@ -53,13 +53,15 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
     using turn = queue.takeIfFree(name, 'the reconciler');
     if (!turn) return;
+    // A push that mends an app must not wait until its broken release has had its time to not get ready.
+    const patient = AbortSignal.any([signal, turn.wanted]);
     await parts.settle(name);
     const app = findApp(store, name);
     const found = await findStaying(name);
     const actions = reconcile(app ? [wantedOf(app, found, parts)] : [], found);
     // One that fails, such as a worker that does not start, must not keep the rest from being done and routed.
     const failures: unknown[] = [];
-    for (const action of actions) await repair(action, parts, signal).catch((error: unknown) => failures.push(error));
+    for (const action of actions) await repair(action, parts, patient).catch((error: unknown) => failures.push(error));
     if (app) await route(app, await findStaying(name), parts);
     // Only now: what still gets requests must not be told to end.
     for (const action of actions) if (action.kind === 'retire') void live.retire([action.instance], retireOptionsOf(action.app, parts));

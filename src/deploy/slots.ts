@@ -2,13 +2,14 @@
 import { abortError } from '../errors.ts';
 
 export interface Slots {
-  /** Resolves with a slot; `onWait` gets the place in line (1 is next), once, when none is free. */
+  /** Resolves with a slot; `onWait` gets the place in line (1 is next) when none is free, and again whenever it moves up. */
   take(signal: AbortSignal, onWait: (place: number) => void): Promise<Disposable>;
 }
 
 export function createSlots(count: number): Slots {
   let free = count;
-  const waiting: ((slot: Disposable) => void)[] = [];
+  const waiting: { grant(slot: Disposable): void; tell(place: number): void }[] = [];
+  const moveUp = (from: number): void => waiting.slice(from).forEach(({ tell }, index) => tell(from + index + 1));
 
   const slot = (): Disposable => {
     let isHeld = true;
@@ -17,8 +18,11 @@ export function createSlots(count: number): Slots {
         if (!isHeld) return;
         isHeld = false;
         const next = waiting.shift();
-        if (next) next(slot());
-        else free += 1;
+        if (!next) free += 1;
+        else {
+          next.grant(slot());
+          moveUp(0);
+        }
       },
     };
   };
@@ -30,12 +34,14 @@ export function createSlots(count: number): Slots {
       return slot();
     }
     const { promise, resolve, reject } = Promise.withResolvers<Disposable>();
-    waiting.push(resolve);
+    const entry = { grant: resolve, tell: onWait };
+    waiting.push(entry);
     onWait(waiting.length);
     const leave = () => {
-      const place = waiting.indexOf(resolve);
+      const place = waiting.indexOf(entry);
       if (place === -1) return;
       waiting.splice(place, 1);
+      moveUp(place);
       reject(abortError(signal));
     };
     signal.addEventListener('abort', leave, { once: true });

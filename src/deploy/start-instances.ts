@@ -47,9 +47,11 @@ export async function bringBack(app: string, stopped: readonly Instance[], parts
 }
 
 /** Ends those of which two must never run. Throws when one does not end; they are started again then. */
-export async function stopFirst({ app: name, settings, version }: Release, { report }: Pick<Attempt, 'report'>, parts: DeployParts): Promise<readonly Instance[]> {
+export async function stopFirst({ app: name, settings, version }: Release, { report, signal }: Pick<Attempt, 'report' | 'signal'>, parts: DeployParts): Promise<readonly Instance[]> {
   const { store, live, runtime, config } = parts;
   await live.untilRestored();
+  // Those of an earlier release may still have requests to finish.
+  if (settings.strategy === 'recreate') await live.untilRetired(name, signal);
   const serving = live.servingOf(name);
   const stopping = serving.filter(({ type }) => settings.strategy === 'recreate' || settings.uncheckedTypes.includes(type));
   if (stopping.length === 0) return [];

@@ -23,7 +23,7 @@ export async function loadHostKey(path: string): Promise<HostKey> {
     if (error.code === 'ENOENT') return undefined;
     throw new ForgeError('failed', `the host key ${path} cannot be read: ${error.message}`, { cause: error });
   });
-  const hostKey = found === undefined ? generate() : parse(found);
+  const hostKey = found === undefined ? generateHostKey() : parse(found);
   if (!hostKey) {
     throw new ForgeError('failed', `${path} is not an unencrypted ed25519 private key`, {
       hint: 'restore it from a backup; or remove it, and every client has to accept a new host key',
@@ -37,8 +37,12 @@ export async function loadHostKey(path: string): Promise<HostKey> {
   return hostKey;
 }
 
-function generate(): HostKey | undefined {
-  return parse(ssh2.utils.generateKeyPairSync('ed25519', { comment: 'forge' }).private);
+/** ssh2 cuts a leading zero off the public key, so that one of 256 of its keys is none: it is asked again then. */
+export function generateHostKey(): HostKey {
+  for (;;) {
+    const hostKey = parse(ssh2.utils.generateKeyPairSync('ed25519', { comment: 'forge' }).private);
+    if (hostKey) return hostKey;
+  }
 }
 
 function parse(privateKey: string): HostKey | undefined {

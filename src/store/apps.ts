@@ -73,6 +73,14 @@ export function updateApp(store: Store, name: string, patch: AppPatch): App {
   });
 }
 
+/** An app that is about to be made step by step: until `completeApp` it is marked as being removed, and a start of forge does that. Throws as `createApp`. */
+export function createUnfinishedApp(store: Store, name: string): void {
+  store.db.transaction(() => {
+    createApp(store, { name });
+    updateApp(store, name, { isBeingRemoved: true });
+  });
+}
+
 /** The app was made step by step and is whole now: it is no longer marked as being removed. */
 export function completeApp(store: Store, name: string): void {
   store.db.run('UPDATE apps SET is_being_removed = 0 WHERE name = ?', name);

@@ -50,11 +50,11 @@ describe('retiring', () => {
     const { live, done } = openStage({ drained: async ([id]) => await (id?.includes('web.1') ? answered.promise : undefined) });
     const retired = live.retire([instance('web.1'), instance('worker.1')], retireOptions);
     await expect.poll(() => done).toEqual(['stop worker.1-v1']);
-    expect([...live.retiring]).toEqual(['web.1-v1']);
+    expect(['web.1-v1', 'worker.1-v1'].map((id) => live.retiring.has(id))).toEqual([true, false]);
     answered.resolve();
     await retired;
     expect(done).toEqual(['stop worker.1-v1', 'stop web.1-v1']);
-    expect(live.retiring.size).toBe(0);
+    expect(live.retiring.has('web.1-v1')).toBe(false);
   });
 
   it('leaves what is draining to the next start when forge stops', async () => {

@@ -62,3 +62,16 @@ describe('the queue of an app', () => {
     expect(seen).toEqual(['first']);
   });
 });
+
+it('tells the holder of a turn that somebody waits, also one who got it while others waited', async () => {
+  const queue = createQueue();
+  const first = queue.takeIfFree('a', 'the reconciler');
+  expect(first?.wanted.aborted).toBe(false);
+  const [second, third] = [queue.take('a', push('1')), queue.take('a', { ...push('2'), isReplaceable: false })];
+  expect(first?.wanted.aborted).toBe(true);
+  first?.[Symbol.dispose]();
+  const turn = await second;
+  expect(turn.wanted.aborted).toBe(true);
+  turn[Symbol.dispose]();
+  expect((await third).wanted.aborted).toBe(false);
+});

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createSlots } from '../../src/deploy/slots.ts';
 
-it('hands out as many slots as there are, then in the order of asking, and says the place in line', async () => {
+it('hands out as many slots as there are, then in the order of asking, and says the place in line whenever it changes', async () => {
   const slots = createSlots(1);
   const never = new AbortController().signal;
   const first = await slots.take(never, () => undefined);
@@ -14,6 +14,7 @@ it('hands out as many slots as there are, then in the order of asking, and says 
   first[Symbol.dispose]();
   (await second)[Symbol.dispose]();
   await third;
+  expect(places).toEqual([1, 2, 1]);
   expect(order).toEqual(['second', 'third']);
 });
 

@@ -5,10 +5,16 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import ssh2, { type ParsedKey, type SignCallback, type SigningRequestOptions } from 'ssh2';
 import { describe, expect, test, vi } from 'vitest';
+import { generateHostKey } from '../../src/ssh/host-key.ts';
 import { createDispatch } from '../../src/ssh/dispatch.ts';
 import type { SshLimits } from '../../src/ssh/limits.ts';
 import { createEchoOperations, createSeen } from './echo-operations.ts';
 import { actor, outcomeOf, runSsh, silentLog, startServer, startSsh, type TestKey, type TestServer } from './start-server.ts';
+
+function generateKey(type: 'ecdsa' | 'rsa'): { readonly privateKey: string; readonly publicKey: string } {
+  const pair = ssh2.utils.generateKeyPairSync(type as 'rsa', { bits: type === 'rsa' ? 2048 : 256 });
+  return { privateKey: pair.private, publicKey: pair.public };
+}
 
 const refuse = async (): Promise<number> => 1;
 
@@ -74,7 +80,7 @@ describe('a key is only as good as the proof of it:', () => {
     const { ssh, laptop } = await start();
     await using _ssh = ssh;
     const publicKey = `${laptop.type} ${laptop.blob}`;
-    const own = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').private) as ParsedKey;
+    const own = ssh2.utils.parseKey(generateHostKey().privateKey) as ParsedKey;
     for (const sign of [() => randomBytes(64), () => Buffer.alloc(64), (data: Buffer) => own.sign(data), () => randomBytes(3)]) {
       expect(await isLetIn(ssh.server.port, new Forger(publicKey, sign))).toBe(false);
     }
@@ -84,10 +90,10 @@ describe('a key is only as good as the proof of it:', () => {
     const { ssh } = await start();
     await using _ssh = ssh;
     for (const type of ['ed25519', 'ecdsa', 'rsa'] as const) {
-      const pair = type === 'ed25519' ? ssh2.utils.generateKeyPairSync('ed25519') : ssh2.utils.generateKeyPairSync(type as 'rsa', { bits: type === 'rsa' ? 2048 : 256 });
-      const key = ssh2.utils.parseKey(pair.private) as ParsedKey;
+      const { privateKey, publicKey } = type === 'ed25519' ? generateHostKey() : generateKey(type);
+      const key = ssh2.utils.parseKey(privateKey) as ParsedKey;
       ssh.keys.set(key.getPublicSSH().toString('base64'), actor(type));
-      const forger = new Forger(pair.public, (data, hash) => key.sign(data, hash) as Buffer);
+      const forger = new Forger(publicKey, (data, hash) => key.sign(data, hash) as Buffer);
       expect([type, await isLetIn(ssh.server.port, forger)]).toEqual([type, true]);
     }
   });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadHostKey } from '../../src/ssh/host-key.ts';
+import { generateHostKey, loadHostKey } from '../../src/ssh/host-key.ts';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'forge-host-key-'))));
@@ -25,4 +25,8 @@ test('a damaged host key stops the server instead of being replaced', async () =
     await expect(loadHostKey(path)).rejects.toThrow('is not an unencrypted ed25519 private key');
     expect(readFileSync(path, 'utf8')).toBe(content);
   }
+});
+
+test('every key that is made is whole, also the one of 256 whose public key begins with a zero', () => {
+  for (let made = 0; made < 1500; made += 1) expect(generateHostKey().publicKey).toMatch(/^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[\w+/]{43}$/);
 });

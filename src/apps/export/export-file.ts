@@ -102,7 +102,8 @@ export async function openExport(input: Readable, { passphrase, signal }: { read
       return { name: value.header.name, content: await readWhole(value) };
     } catch (error) {
       if (signal.aborted) throw abortError(signal);
-      throw isForgeError(error) ? error : cutOff(failure ?? error);
+      const known = [failure, error].find(isForgeError);
+      throw known ?? cutOff(failure ?? error);
     }
   };
   const first = await next();

@@ -11,11 +11,12 @@ import { ForgeError } from '../../errors.ts';
 import { importBundle } from '../../git/bundles.ts';
 import { parseAppName } from '../../names.ts';
 import { addFirstRelease } from '../../store/first-release.ts';
-import { createApp, updateApp } from '../../store/apps.ts';
+import { createUnfinishedApp } from '../../store/apps.ts';
 import { createVolume, findVolume } from '../../store/volumes.ts';
 import { removeEverything } from '../destroy.ts';
 import type { AppParts, AppRequest } from '../parts.ts';
 import { fillVolume } from '../volumes.ts';
+import { withIdleDeadline } from '../with-idle-deadline.ts';
 import { checkPassphrase } from './export-app.ts';
 import { openExport, type ExportReader, type Section } from './export-file.ts';
 import { imageSection, repositorySection, type ExportedApp } from './format.ts';
@@ -35,12 +36,16 @@ export interface Imported {
   readonly release: number | undefined;
 }
 
+/** Long: an export that is piped in says nothing while its engine gets the image ready. */
+const inputIdleMs = 10 * 60_000;
+
 /** Throws `conflict` when the name is taken, `invalid` for a wrong passphrase or a file that is not whole; when the instances do not start, the app is there, stopped. */
 export async function importApp(request: ImportRequest, parts: AppParts): Promise<Imported> {
   const { actor, report, output, signal, isStarted } = request;
   checkPassphrase(request.passphrase);
   using space = watchFreeSpace({ directories: parts.diskDirectories, minFreeBytes: parts.config.minFreeBytes / 2, signal });
-  const reader = await openExport(request.input, { passphrase: request.passphrase, signal: space.signal });
+  const input = withIdleDeadline(request.input, { ms: inputIdleMs, message: `nothing more of the export came for ${inputIdleMs / 60_000} minutes: nothing was imported` });
+  const reader = await openExport(input, { passphrase: request.passphrase, signal: space.signal });
   try {
     const app = parseAppName(request.app ?? reader.head.app);
     const release = await takeIn(app, reader, { ...request, signal: space.signal }, parts);
@@ -59,8 +64,7 @@ async function takeIn(app: string, reader: ExportReader, request: ImportRequest,
   const { store, runtime, queue } = parts;
   const { actor, signal } = request;
   const { release: live, config, settings, formation } = reader.app;
-  createApp(store, { name: app });
-  updateApp(store, app, { isBeingRemoved: true });
+  createUnfinishedApp(store, app);
   using _turn = await queue.take(app, { holder: 'an import', isReplaceable: false, signal });
   const imageId = live?.imageId;
   const wasThere = imageId !== undefined && (await runtime.images.idOf(imageId)) !== undefined;
