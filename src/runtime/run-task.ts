@@ -107,16 +107,17 @@ async function show(frames: AttachedContainer['frames'], report: Report, signal:
 }
 
 async function failureOf(containerId: string, { task, app, status }: { readonly task: TaskType; readonly app: string; readonly status: number }, docker: RuntimeParts['docker']): Promise<ForgeError> {
-  const { State, HostConfig } = await inspectContainer(docker, containerId);
-  const limit = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
-  if (State.OOMKilled) return new ForgeError('failed', `the ${task} task ran out of memory: it was killed at its limit of ${limit} MiB`, { hint: `tasks have the limits of web: forge limits:set ${app} web --memory ${limit * 2}M` });
+  // Gone when somebody else removed it, which is why it ended then.
+  const found = await inspectContainer(docker, containerId).catch(() => undefined);
+  const limit = Math.round((found?.HostConfig.Memory ?? 0) / 1024 / 1024);
+  if (found?.State.OOMKilled) return new ForgeError('failed', `the ${task} task ran out of memory: it was killed at its limit of ${limit} MiB`, { hint: `tasks have the limits of web: forge limits:set ${app} web --memory ${limit * 2}M` });
   return new ForgeError('failed', `the ${task} task failed with status ${status}`, { hint: hintOf(status, limit) });
 }
 
 function hintOf(status: number, limit: number): string {
   if (status === 127) return 'status 127: the command was not found in the image';
   if (status === 126) return 'status 126: the command may not be executed; check its mode';
-  if (status === 137) return `status 137: it was killed, as happens at its memory limit of ${limit} MiB`;
+  if (status === 137) return `status 137: it was killed${limit === 0 ? '' : `, as happens at its memory limit of ${limit} MiB`}`;
   return 'its output is above';
 }
 

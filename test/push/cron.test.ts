@@ -100,7 +100,7 @@ test('a deploy without the entry ends its schedule; no container is left, nor af
   expect((await forge.ssh$(['cron:run', 'hello', 'tick'])).exitCode).toBe(4);
   expect((await forge.forge$(['apps:destroy', 'hello', '--confirm', 'hello'])).exitCode).toBe(0);
   const id = readFileSync(join(forge.data, 'id'), 'utf8').trim();
-  expect((await execa('docker', ['ps', '-aq', '--filter', `label=forge.data=${id}`, '--filter', 'label=forge.job'])).stdout).toBe('');
+  expect((await execa('docker', ['ps', '-aq', '--filter', `label=forge.data=${id}`, '--filter', 'label=forge.type=run'])).stdout).toBe('');
 });
 
 test.each([

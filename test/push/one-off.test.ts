@@ -36,7 +36,8 @@ const ended = async (name: string): Promise<Job> => await until(`${name} ends`, 
 const logOf = async (name: string): Promise<string> => await ok('run:logs', 'hello', name);
 const containers = async (): Promise<string[]> => {
   const id = readFileSync(join(forge.data, 'id'), 'utf8').trim();
-  return (await execa('docker', ['ps', '-aq', '--filter', `label=forge.data=${id}`, '--filter', 'label=forge.job'])).stdout.split('\n').filter(Boolean);
+  const ofJobs = ['--filter', `label=forge.data=${id}`, '--filter', 'label=forge.type=run'];
+  return (await execa('docker', ['ps', '-aq', ...ofJobs])).stdout.split('\n').filter(Boolean);
 };
 const waiting = 'process.on("SIGTERM", () => { console.log("asked to end"); process.exit(0); }); console.log("began"); setInterval(() => {}, 1000);';
 

@@ -24,12 +24,11 @@ if pid == 0:
     set_size(0, 33, 101)
     os.execvp(sys.argv[1], sys.argv[1:])
 until(b"#")
-os.write(fd, b"stty size\n")
-until(b"33 101")
-set_size(fd, 40, 120)
-# The quotes keep the echo of the typed line from looking like the answer.
-os.write(fd, b"until test \"$(stty size)\" = '40 120'; do :; done; echo gro''wn\n")
-until(b"grown")
+for size in ((33, 101), (40, 120)):
+    set_size(fd, *size)
+    # The quotes keep the echo of the typed line from looking like the answer.
+    os.write(fd, b"until test \"$(stty size)\" = '%d %d'; do :; done; echo fol''lowed\n" % size)
+    until(b"followed")
 os.write(fd, b"exit 6\n")
 _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
