@@ -167,6 +167,8 @@ function report(result: VisitResult): void {
     line('during', `${during.count} answers: p50 ${during.p50Ms.toFixed(1)} ms, p99 ${during.p99Ms.toFixed(1)} ms, longest ${during.longestMs.toFixed(0)} ms; visitors' own timer late by at most ${result.ownLagMs.toFixed(0)} ms`);
     const kinds = Object.entries(result.phases).flatMap(([name, { p99Ms }]) => (name.startsWith('during ') ? [`${name.slice(7)} ${p99Ms.toFixed(1)}`] : []));
     line('p99 by what was done', `${kinds.join(', ')} ms`);
+    const { bare } = result.phases;
+    if (bare) line('while the bare engine starts one', `${bare.count} answers: p50 ${bare.p50Ms.toFixed(1)} ms, p99 ${bare.p99Ms.toFixed(1)} ms, longest ${bare.longestMs.toFixed(0)} ms`);
     verdict('p99 during / quiet', during.p99Ms / quiet.p99Ms, 2, '');
   }
   const ownStart = median(took.start);
