@@ -89,6 +89,8 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'TimeoutStopSec=30',
     'LimitNOFILE=262144',
     'OOMScoreAdjust=-800',
+    // What serves visitors goes first.
+    'CPUWeight=400',
     ...hardening,
     // The control plane must be able to write such bits: packages that go into base images have them.
     'RestrictSUIDSGID=yes',

@@ -1,6 +1,7 @@
 /** `forge up` and `forge serve`: the control plane in the foreground, with or without a proxy of its own. */
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { ForgeError } from '../errors.ts';
@@ -16,6 +17,8 @@ const proxyEntry = resolve(import.meta.dirname, '../proxy', isSource ? 'start.ts
 const proxyFlags = ['--max-semi-space-size=4'];
 const proxyStartTimeoutMs = 15_000;
 const proxyStopTimeoutMs = 15_000;
+/** What serves visitors goes first: proxy and apps have 0. What forge starts (git, compressors) inherits it. */
+const controlPlaneNice = 5;
 
 export interface RunOptions {
   readonly config: Config;
@@ -30,6 +33,7 @@ export async function runUp({ config, json, stdout }: RunOptions): Promise<numbe
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(config.proxyDir, { recursive: true, mode: 0o770 });
   const { child: proxy } = await startProxy(config);
+  setPriority(controlPlaneNice);
   try {
     const forge = await startForge(config, log);
     stdout.write(json ? `${JSON.stringify(describe(forge, config))}\n` : welcome(forge, config));
@@ -45,6 +49,7 @@ export async function runUp({ config, json, stdout }: RunOptions): Promise<numbe
 /** Runs the control plane alone, beside a proxy that something else keeps running. */
 export async function runServe({ config, json, stdout }: RunOptions): Promise<number> {
   const log = createLog(config.logLevel, 'forge');
+  setPriority(controlPlaneNice);
   const forge = await startForge(config, log);
   if (json) stdout.write(`${JSON.stringify(describe(forge, config))}\n`);
   log.info({ ...forge.addresses, domain: config.domain }, 'forge serves');
