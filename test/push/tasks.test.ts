@@ -43,7 +43,7 @@ describe('the tasks of a deploy', () => {
     expect(files.stdout.split('\n')).toContain('of-predeploy');
     expect(files.stdout).not.toMatch(/of-release|of-postdeploy/);
     expect((await forge.get('tasks')).body).toBe('one');
-    expect(await containersOf('tasks')).toEqual(['web']);
+    await until('its tasks are gone', async () => (await containersOf('tasks')).join() === 'web');
   });
 
   it('are in the log of the app under their names', async () => {
