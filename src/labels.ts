@@ -49,3 +49,6 @@ export const oneOffTypes: ReadonlySet<string> = new Set([oneOffType, ...taskType
 
 /** On the volume that builds of an app keep for the next one; its value is the app. */
 export const buildCacheLabel = 'forge.build-cache';
+
+/** On volumes that a restore made; its value names the mark that stood in the engine until they were whole. */
+export const restoreLabel = 'forge.restore';

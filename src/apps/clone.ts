@@ -59,7 +59,7 @@ async function copy({ from, to, actor, report, signal }: CloneRequest, parts: Ap
       reason: live ? `Clone v${live.version} of ${from}` : `Clone ${from}`,
     };
     const volumes = findVolumes(store, from).map(({ name }) => name);
-    for (const name of volumes) createVolume(store, { app: to, name, dataId: runtime.volumes.dataId });
+    for (const name of volumes) await runtime.volumes.create(createVolume(store, { app: to, name, dataId: runtime.volumes.dataId }).engineName);
     return { release: addFirstRelease(store, first), volumes };
   } catch (error) {
     await removeEverything(to, parts).catch((again: unknown) => parts.log.warn({ err: again, app: to }, 'what a failed clone left could not be removed; forge tries again'));

@@ -130,9 +130,10 @@ export async function fillVolume(engineName: string, { archive, signal, volumes 
   return await checked.done;
 }
 
+/** One that the engine does not have has never been mounted, or is lost: there is nothing to lose. */
 async function isEmpty(engineName: string, volumes: VolumeStore, signal: AbortSignal): Promise<boolean> {
   let count = 0;
-  await volumes.read(engineName, signal, async (tar) => {
+  const look = async (tar: Readable): Promise<void> => {
     const extract = tarExtract();
     tar.on('error', (error) => extract.destroy(error));
     for await (const entry of tar.pipe(extract)) {
@@ -140,6 +141,9 @@ async function isEmpty(engineName: string, volumes: VolumeStore, signal: AbortSi
       if (count > 1) return;
       entry.resume();
     }
+  };
+  await volumes.read(engineName, signal, look).catch((error: unknown) => {
+    if (!isForgeError(error) || error.code !== 'not-found') throw error;
   });
   return count <= 1;
 }

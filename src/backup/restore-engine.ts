@@ -11,9 +11,18 @@ import { type BackupContents, imagesFolder, volumesFolder } from './format.ts';
 export interface VolumeRestore {
   /** Names of the volumes that the engine has. */
   findVolumes(): Promise<readonly string[]>;
+  /** Removes the volumes of restores that were killed before they were complete. Throws `conflict` while a container has one mounted. */
+  removeUnfinished(): Promise<void>;
+  beginVolumes(): Promise<UnfinishedVolumes>;
+}
+
+/** The volumes of one restore: unfinished, however it ends, until it is complete. */
+export interface UnfinishedVolumes {
   /** Makes the volume with what is in the tar. */
-  restoreVolume(engineName: string, tar: Readable, signal: AbortSignal): Promise<void>;
-  removeVolume(engineName: string): Promise<void>;
+  fill(engineName: string, tar: Readable, signal: AbortSignal): Promise<void>;
+  complete(): Promise<void>;
+  /** Also those of a complete one. */
+  remove(): Promise<void>;
 }
 
 export interface EngineRestore {
@@ -31,11 +40,14 @@ export interface EngineRestore {
 export async function restoreEngine(request: EngineRestore, parts: VolumeRestore & { readonly docker: Docker }, made: AsyncDisposableStack): Promise<ReadonlyMap<string, string>> {
   const { contents, onStep, signal } = request;
   if (contents.images.length + contents.volumes.length === 0) return new Map();
+  await parts.removeUnfinished();
   const present = new Set(await parts.findVolumes());
   if (!request.keepsVolumes) refuseTaken(contents, present);
   for (const { tag } of contents.images) {
     if (!(await findImage(parts.docker, tag))) made.defer(async () => await untagImage(parts.docker, tag));
   }
+  const volumes = await parts.beginVolumes();
+  made.defer(async () => await volumes.remove());
   await feedStreams(request, async (folder, tar) => {
     if (folder === imagesFolder) {
       onStep(`Images: ${contents.images.length}`);
@@ -45,10 +57,11 @@ export async function restoreEngine(request: EngineRestore, parts: VolumeRestore
     const volume = contents.volumes.find((one) => one.engineName === engineName);
     if (!volume || present.has(engineName)) return;
     onStep(`Volume ${volume.name} of ${volume.app}`);
-    made.defer(async () => await parts.removeVolume(engineName));
-    await parts.restoreVolume(engineName, tar, signal);
+    await volumes.fill(engineName, tar, signal);
   });
-  return await findIds(contents, parts.docker);
+  const ids = await findIds(contents, parts.docker);
+  await volumes.complete();
+  return ids;
 }
 
 function refuseTaken({ volumes }: BackupContents, present: ReadonlySet<string>): void {

@@ -1,54 +1,53 @@
-/** Volumes of the engine as tars, out and in again, through containers that are never started. */
+/** Volumes of the engine as tars, out and in again. What a restore fills counts as unfinished until it says that all of it is there. */
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { openArchive, putArchive } from '../docker/archive.ts';
 import type { Docker } from '../docker/connect.ts';
-import { createContainer, removeContainer } from '../docker/containers.ts';
-import { ensureEmptyImage } from '../docker/empty-image.ts';
-import { createVolume, findVolumes, mountVolume, removeVolume } from '../docker/volumes.ts';
-import { ForgeError } from '../errors.ts';
-import { volumeLabels } from '../runtime/volumes.ts';
+import { createVolume, findVolumes, removeVolume } from '../docker/volumes.ts';
+import { labels, restoreLabel } from '../labels.ts';
+import { readVolumeFiles, volumeLabels, writeVolumeFiles } from '../runtime/volume-container.ts';
+import { sweepVolumeContainers } from '../runtime/volume-store.ts';
 import type { VolumeRestore } from './restore-engine.ts';
-
-const folder = 'volume';
 
 export interface VolumeFiles extends VolumeRestore {
   /** The volume as a tar, read while `use` runs: files as they are while apps go on writing. Throws `not-found`. */
   readVolume(engineName: string, options: { readonly signal: AbortSignal; use(tar: Readable): Promise<void> }): Promise<void>;
 }
 
+const entries = 'volume/';
+
+/**
+ * A restore's mark is an empty volume of its own, whose name the volumes that it makes carry as a label: labels cannot be
+ * changed, and what kills a restore leaves the mark.
+ */
 export function createVolumeFiles(docker: Docker, dataId: string): VolumeFiles {
-  const labels = volumeLabels(dataId);
-  const inContainer = async (engineName: string, task: (containerId: string) => Promise<void>): Promise<void> => {
-    const image = await ensureEmptyImage(docker);
-    const name = `forge-volume-${randomBytes(6).toString('hex')}`;
-    const mount = mountVolume({ volume: engineName, path: `/${folder}`, labels });
-    try {
-      await task(await createContainer(docker, { name, Image: image, Entrypoint: ['/nothing'], Cmd: [], Labels: labels, HostConfig: { NetworkMode: 'none', CapDrop: ['ALL'], Mounts: [mount] } }));
-    } finally {
-      await removeContainer(docker, name).catch(() => undefined);
-    }
+  const engine = { docker, dataId };
+  const whole = volumeLabels(dataId);
+  const marked = { [labels.data]: dataId, [labels.role]: 'unfinished-restore' };
+  const removeAllOf = async (mark: string): Promise<void> => {
+    for (const name of await findVolumes(docker, { ...whole, [restoreLabel]: mark })) await removeVolume(docker, name);
+    // Last: a volume that could not be removed is still unfinished.
+    await removeVolume(docker, mark);
   };
-  const findNames = async (): Promise<readonly string[]> => await findVolumes(docker, labels);
   return {
-    findVolumes: findNames,
-    readVolume: async (engineName, { signal, use }) => {
-      // A container that mounts a volume that is gone would make it again, empty.
-      if (!(await findNames()).includes(engineName)) throw new ForgeError('not-found', `the Docker Engine has no volume ${engineName}`);
-      await inContainer(engineName, async (containerId) => {
-        const tar = await openArchive(docker, { containerId, path: `/${folder}`, signal });
-        if (!tar) throw new ForgeError('not-found', `the Docker Engine has no volume ${engineName}`);
-        try {
-          await use(tar);
-        } finally {
-          tar.destroy();
-        }
-      });
+    findVolumes: async () => await findVolumes(docker, whole),
+    readVolume: async (engineName, { signal, use }) => await readVolumeFiles(engineName, engine, { entries, signal, use }),
+    removeUnfinished: async () => {
+      const marks = await findVolumes(docker, marked);
+      if (marks.length === 0) return;
+      await sweepVolumeContainers(engine);
+      for (const mark of marks) await removeAllOf(mark);
     },
-    restoreVolume: async (engineName, tar, signal) => {
-      await createVolume(docker, engineName, labels);
-      await inContainer(engineName, async (containerId) => await putArchive(docker, { containerId, path: '/', archive: tar, signal }));
+    beginVolumes: async () => {
+      const mark = `forge-${dataId}-restore-${randomBytes(6).toString('hex')}`;
+      await createVolume(docker, mark, marked);
+      return {
+        fill: async (engineName, archive, signal) => {
+          await createVolume(docker, engineName, { ...whole, [restoreLabel]: mark });
+          await writeVolumeFiles(engineName, engine, { archive, signal });
+        },
+        complete: async () => await removeVolume(docker, mark),
+        remove: async () => await removeAllOf(mark),
+      };
     },
-    removeVolume: async (engineName) => await removeVolume(docker, engineName),
   };
 }

@@ -2,7 +2,8 @@
 import type { Image, Limits, ProcessCommand, Release } from '../domain.ts';
 import { mountVolume } from '../docker/volumes.ts';
 import { blankLabels, labels, oneOffType } from '../labels.ts';
-import { volumeLabels, type ResolvedMount } from './volumes.ts';
+import { volumeLabels } from './volume-container.ts';
+import type { ResolvedMount } from './volumes.ts';
 
 /** Returned to images that run as root: entrypoints of nginx, redis and postgres, apt and setcap binaries need them. */
 const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID', 'KILL', 'NET_BIND_SERVICE'] as const;

@@ -1,8 +1,9 @@
 /** What may be done with a volume besides mounting it, and the removal of what an interrupted one left. */
 import type { Readable } from 'node:stream';
-import type { Docker } from '../docker/connect.ts';
 import { listContainers, removeContainer } from '../docker/containers.ts';
-import { createEngineVolume, readVolume, removeEngineVolume, volumeLabels, writeVolume, type VolumeParts } from './volumes.ts';
+import { findVolumes, removeVolume } from '../docker/volumes.ts';
+import { strayLabels, volumeLabels, type VolumeEngine } from './volume-container.ts';
+import { createEngineVolume, readVolume, removeEngineVolume, writeVolume, type VolumeParts } from './volumes.ts';
 
 /** By the engine's name of the volume. */
 export interface VolumeStore {
@@ -12,7 +13,7 @@ export interface VolumeStore {
   create(engineName: string): Promise<void>;
   /** Throws `conflict` while a container has it mounted. */
   remove(engineName: string): Promise<void>;
-  /** The volume as a tar whose entries begin with `./`, read while `use` runs. */
+  /** The volume as a tar whose entries begin with `./`, read while `use` runs. Throws `not-found`. */
   read(engineName: string, signal: AbortSignal, use: (tar: Readable) => Promise<void>): Promise<void>;
   /** Unpacks a tar whose entries all lie below `volume/`: whoever writes it has checked them. */
   write(engineName: string, archive: Readable, signal: AbortSignal): Promise<void>;
@@ -26,9 +27,10 @@ export const createVolumeStore = (parts: VolumeParts): VolumeStore => ({
   write: (engineName, archive, signal) => writeVolume(engineName, { parts, archive, signal }),
 });
 
-/** At the start only: containers through which a forge that was killed read or wrote volumes. */
-export async function sweepVolumeContainers({ docker, dataId }: { readonly docker: Docker; readonly dataId: string }): Promise<void> {
+/** Only while nobody else reads or writes volumes: the containers through which a forge that was killed did, and volumes that the engine made for them. */
+export async function sweepVolumeContainers({ docker, dataId }: VolumeEngine): Promise<void> {
   const filter = Object.entries(volumeLabels(dataId)).map(([key, value]) => `${key}=${value}`);
   const containers = await listContainers(docker, filter);
   await Promise.all(containers.map(({ Id }) => removeContainer(docker, Id)));
+  for (const name of await findVolumes(docker, strayLabels(dataId))) await removeVolume(docker, name);
 }

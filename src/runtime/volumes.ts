@@ -1,16 +1,11 @@
 /** Volumes in the engine: mounted into instances, filled once, read and written as tar streams. Paths of the host play no part. */
-import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { openArchive, packEntries, putArchive, readContainerFile } from '../docker/archive.ts';
-import type { Docker } from '../docker/connect.ts';
-import { createContainer, removeContainer } from '../docker/containers.ts';
-import { ensureEmptyImage } from '../docker/empty-image.ts';
+import { packEntries, putArchive, readContainerFile } from '../docker/archive.ts';
 import { createVolume, mountVolume, removeVolume } from '../docker/volumes.ts';
 import type { Image, Release } from '../domain.ts';
-import { ForgeError } from '../errors.ts';
-import { blankLabels, labels } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
 import { userOf } from './image-user.ts';
+import { inCreatedContainer, readVolumeFiles, volumeLabels, writeVolumeFiles, type VolumeEngine } from './volume-container.ts';
 
 /** Which volumes apps have; the database answers. */
 export interface VolumeBook {
@@ -26,19 +21,11 @@ export interface ResolvedMount {
   readonly path: string;
 }
 
-export interface VolumeParts {
-  readonly docker: Docker;
-  readonly dataId: string;
+export interface VolumeParts extends VolumeEngine {
   readonly volumes: VolumeBook;
 }
 
-/** Where the volume is in the containers that forge reads and writes it through; they never run. At the top: the engine refuses symlinks that lead out of where it unpacks. */
-const folder = '/';
-const root = 'volume';
 const engineTimeoutMs = 60_000;
-
-/** Volumes are found by their label, never by the app's: an app may be renamed. */
-export const volumeLabels = (dataId: string): Record<string, string> => ({ [labels.data]: dataId, [labels.role]: 'volume' });
 
 /**
  * What the release mounts, ready to be mounted: a volume that is mounted for the first time gets the files that the image
@@ -56,7 +43,7 @@ export async function prepareMounts(release: Release, parts: VolumeParts, signal
   return resolved;
 }
 
-export async function createEngineVolume(engineName: string, { docker, dataId }: Pick<VolumeParts, 'docker' | 'dataId'>): Promise<void> {
+export async function createEngineVolume(engineName: string, { docker, dataId }: VolumeEngine): Promise<void> {
   await withTimeout(engineTimeoutMs, 'the Docker Engine did not make the volume in time', () => createVolume(docker, engineName, volumeLabels(dataId)));
 }
 
@@ -65,22 +52,14 @@ export async function removeEngineVolume(engineName: string, { docker }: Pick<Vo
   await withTimeout(engineTimeoutMs, 'the Docker Engine did not remove the volume in time', () => removeVolume(docker, engineName));
 }
 
-/** The volume as a tar whose entries begin with `./`, read while `use` runs. */
+/** The volume as a tar whose entries begin with `./`, read while `use` runs. Throws `not-found` for one that the engine does not have. */
 export async function readVolume(engineName: string, { parts, signal, use }: { readonly parts: VolumeParts; readonly signal: AbortSignal; use(tar: Readable): Promise<void> }): Promise<void> {
-  await inContainer(engineName, parts, async (containerId) => {
-    const tar = await openArchive(parts.docker, { containerId, path: `${folder}${root}/.`, signal });
-    if (!tar) throw new ForgeError('not-found', `the Docker Engine has no volume ${engineName}`);
-    try {
-      await use(tar);
-    } finally {
-      tar.destroy();
-    }
-  });
+  await readVolumeFiles(engineName, parts, { entries: './', signal, use });
 }
 
 /** Unpacks a tar whose entries all lie below `volume/`: whoever writes it has checked them. */
 export async function writeVolume(engineName: string, { parts, archive, signal }: { readonly parts: VolumeParts; readonly archive: Readable; readonly signal: AbortSignal }): Promise<void> {
-  await inContainer(engineName, parts, async (containerId) => await putArchive(parts.docker, { containerId, path: folder, archive, signal }));
+  await writeVolumeFiles(engineName, parts, { archive, signal });
   parts.volumes.setFilled(engineName);
 }
 
@@ -88,7 +67,7 @@ export async function writeVolume(engineName: string, { parts, archive, signal }
 async function fillFromImage(image: Image, { engineName, path }: ResolvedMount, parts: VolumeParts, signal: AbortSignal): Promise<void> {
   const { docker, dataId } = parts;
   const mounts = [mountVolume({ volume: engineName, path, labels: volumeLabels(dataId), isFilledByImage: true })];
-  await inCreated({ image: image.reference, mounts }, parts, async (containerId) => {
+  await inCreatedContainer({ image: image.reference, mounts }, parts, async (containerId) => {
     const read = async (file: string): Promise<string> => (await readContainerFile(docker, { containerId, path: file, signal }))?.toString('utf8') ?? '';
     const owner = await userOf(image.user, read);
     // Images that run as root give the folder to whom they like; what the engine copied is right for them.
@@ -98,32 +77,4 @@ async function fillFromImage(image: Image, { engineName, path }: ResolvedMount, 
     await putArchive(docker, { containerId, path: path.slice(0, at) || '/', archive, signal });
   });
   parts.volumes.setFilled(engineName);
-}
-
-async function inContainer(engineName: string, parts: VolumeParts, task: (containerId: string) => Promise<void>): Promise<void> {
-  const image = await ensureEmptyImage(parts.docker);
-  const mounts = [mountVolume({ volume: engineName, path: `${folder}${root}`, labels: volumeLabels(parts.dataId) })];
-  await inCreated({ image, mounts }, parts, task);
-}
-
-/** A container that is never started: the engine opens its files all the same. */
-async function inCreated(
-  { image, mounts }: { readonly image: string; readonly mounts: ReturnType<typeof mountVolume>[] },
-  { docker, dataId }: VolumeParts,
-  task: (containerId: string) => Promise<void>,
-): Promise<void> {
-  const name = `forge-volume-${randomBytes(6).toString('hex')}`;
-  try {
-    const containerId = await createContainer(docker, {
-      name,
-      Image: image,
-      Entrypoint: ['/nothing'],
-      Cmd: [],
-      Labels: { ...blankLabels, ...volumeLabels(dataId) },
-      HostConfig: { NetworkMode: 'none', CapDrop: ['ALL'], Mounts: [...mounts] },
-    });
-    await task(containerId);
-  } finally {
-    await withTimeout(engineTimeoutMs, 'the Docker Engine did not remove the container in time', () => removeContainer(docker, name)).catch(() => undefined);
-  }
 }

@@ -4,6 +4,7 @@ import { pack as tarPack } from 'tar-stream';
 import { expect, it } from 'vitest';
 import { createVolumes } from '../../src/apps/volumes.ts';
 import { createQueue } from '../../src/deploy/queue.ts';
+import { ForgeError } from '../../src/errors.ts';
 import { createReport } from '../../src/report.ts';
 import type { VolumeStore } from '../../src/runtime/volume-store.ts';
 import { createApp } from '../../src/store/apps.ts';
@@ -19,7 +20,7 @@ function tar(...names: readonly string[]): Readable {
 }
 
 /** One volume to restore, another that is to be removed, and an engine whose removals and writes wait for the test. */
-function openStage() {
+function openStage(engineOptions: Partial<VolumeStore> = {}) {
   const store = openTestStore();
   createApp(store, { name: 'hello' });
   createVolume(store, { app: 'hello', name: 'data', dataId: 'd' });
@@ -40,6 +41,7 @@ function openStage() {
       begun.resolve();
       await written.promise;
     },
+    ...engineOptions,
   };
   const volumes = createVolumes({ store, queue: createQueue(), volumes: engine, config: { minFreeBytes: 0 }, diskDirectories: [], settle: async () => undefined, log: silentLog });
   const request = { app: 'hello', name: 'data', actor: operator, report: createReport([]), signal: new AbortController().signal };
@@ -59,4 +61,12 @@ it('what a backup is being restored to is not swept away, neither while it fills
   const { engineName } = getVolume(store, 'hello', 'data');
   expect(removed).toContain('forge-d-hello-data');
   expect(removed).not.toContain(engineName);
+});
+
+it('a volume that the engine has not made yet is restored as an empty one is', async () => {
+  const { store, volumes, request, written, removing } = openStage({ read: async () => await Promise.reject(new ForgeError('not-found', 'the Docker Engine has no volume')) });
+  written.resolve();
+  removing.resolve();
+  expect(await volumes.restore({ ...request, archive: tar('file'), isForced: false })).toMatchObject({ entries: 1 });
+  expect(getVolume(store, 'hello', 'data')).toMatchObject({ isFilled: true });
 });

@@ -1,7 +1,7 @@
 /** Everything of one app in one file, sealed under a passphrase; written while it is sent. */
 import type { Readable } from 'node:stream';
 import { appOf } from '../../deploy/turn.ts';
-import { abortError, ForgeError } from '../../errors.ts';
+import { abortError, ForgeError, isForgeError } from '../../errors.ts';
 import { findShallow, hasRefs, readBundle } from '../../git/bundles.ts';
 import { getConfig } from '../../store/app-config.ts';
 import { findCurrentRelease } from '../../store/releases.ts';
@@ -75,7 +75,12 @@ async function write(writer: ExportWriter, exported: ExportedApp, { app, report,
   }
   for (const { name, engineName } of findVolumes(store, app).filter((volume) => exported.volumes.includes(volume.name))) {
     report.step(`Writing the volume ${name}`);
-    await runtime.volumes.read(engineName, signal, async (tar) => await writer.writeSection(volumeSection(name), tar));
+    try {
+      await runtime.volumes.read(engineName, signal, async (tar) => await writer.writeSection(volumeSection(name), tar));
+    } catch (error) {
+      if (!isForgeError(error) || error.code !== 'not-found') throw error;
+      report.problem(`The volume ${name} is not in the export, it will be empty: ${error.message}`);
+    }
   }
   await writer.end();
 }
