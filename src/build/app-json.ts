@@ -1,11 +1,11 @@
 /** app.json as Heroku and Dokku define it, with forge's `formation.<type>.{memory,cpu,port}` and `visibility`; comments are allowed. Parses and checks, applies nothing. */
-import { parse, type ParseError, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import { concurrencyPolicies } from '../app-file.ts';
 import { minMemoryBytes, parseSize } from '../config.ts';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey, parseProcessType } from '../names.ts';
 import { healthcheckSchema } from './app-json-checks.ts';
+import { readJson } from './read-json.ts';
 
 const name = (parseName: (value: string) => string, expected: string) =>
   z.string().refine((value) => {
@@ -90,7 +90,7 @@ export interface AppJsonResult {
 
 /** Parses the text; '' gives the defaults. Throws `invalid` with every place that is wrong: path, expectation, what was found. */
 export function parseAppJson(text: string): AppJsonResult {
-  const value = readJson(text);
+  const value = readJson(text, 'app.json');
   const first = schema.safeParse(value);
   if (first.success) return { appJson: first.data, warnings: [] };
   const unknown = first.error.issues.flatMap(unknownKeys);
@@ -128,14 +128,4 @@ function remove(value: unknown, path: Path): void {
 function shown(value: unknown): string {
   const json = JSON.stringify(value) ?? 'nothing';
   return json.length > 80 ? `${json.slice(0, 80)}…` : json;
-}
-
-function readJson(text: string): unknown {
-  if (text.trim() === '') return {};
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text.replace(/^\ufeff/, ''), errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (!first) return value;
-  const line = text.slice(0, first.offset).split('\n').length;
-  throw new ForgeError('invalid', `app.json, line ${line}: not valid JSON: ${printParseErrorCode(first.error)}`);
 }

@@ -23,6 +23,8 @@ export interface SourceLimits {
 }
 
 export interface SourceContents {
+  /** Whether the file's bytes are wanted whole, however it is stored. */
+  wants(entry: SourceEntry): boolean;
   /** Whether the entry is to be stored; false for a folder that is there already. Throws `invalid` past a limit. */
   add(entry: SourceEntry): boolean;
   /** Looks at a file's bytes. */
@@ -56,12 +58,15 @@ export function createSourceContents(limits: SourceLimits): SourceContents {
     return true;
   };
 
+  const wants = ({ name, type, sizeBytes: length }: SourceEntry): boolean => type === 'file' && readNames.has(name) && length <= maxReadBytes;
+
   return {
     add,
+    wants,
     read(entry, bytes) {
       if (entry.type !== 'file') return;
       if (bytes.length <= maxPointerBytes && bytes.toString('latin1', 0, pointerStart.length) === pointerStart) throw lfsPointer(entry.name);
-      if (readNames.has(entry.name) && bytes.length <= maxReadBytes) files.set(entry.name, bytes.toString('utf8'));
+      if (wants(entry)) files.set(entry.name, bytes.toString('utf8'));
     },
     finish() {
       checkSymlinkChains(symlinks);

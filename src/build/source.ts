@@ -17,7 +17,7 @@ import { addTarEntry, type TarEntry, type TarHeader } from './rewrite-tar.ts';
 import { createSourceContents, type SourceContents, type SourceLimits } from './source-contents.ts';
 import { readEntry, type SourceEntry } from './source-entry.ts';
 
-/** Files up to this size pass through memory whole, which is several times faster than a stream each. */
+/** Files up to this size pass through memory whole, which is several times faster than a stream each; so do those that forge reads. */
 const wholeBytes = 256 * 1024;
 /** gzip can reach 1032:1; source code stays below 20:1. Looked at once this much has come out. */
 const maxRatio = 200;
@@ -104,7 +104,7 @@ async function copyEntry(body: TarEntry, { pack, entry, contents }: Copy): Promi
     contents.read(entry, Buffer.alloc(0));
     return await addTarEntry(pack, headerOf(entry, mtime));
   }
-  if (entry.sizeBytes <= wholeBytes) {
+  if (entry.sizeBytes <= wholeBytes || contents.wants(entry)) {
     const chunks: Buffer[] = [];
     for await (const chunk of body) chunks.push(chunk as Buffer);
     const bytes = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);

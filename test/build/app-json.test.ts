@@ -37,3 +37,23 @@ test.each([
 ])('%s is refused with path, expectation and what was found', (text, message) => {
   expect(() => parseAppJson(text)).toThrow(message);
 });
+
+test.each([
+  ['{"__proto__":{"env":{"A":"1"}}}', 'app.json, line 1: "__proto__" cannot be a key'],
+  ['{\n"env":{"__pr\\u006fto__":{"value":"x"}}}', 'app.json, line 2: "__proto__" cannot be a key'],
+  ['{"formation":{"__proto__" /* */ :{"quantity":1}}}', 'app.json, line 1: "__proto__" cannot be a key'],
+  ['{"healthchecks":{"__proto__":[]}}', 'app.json, line 1: "__proto__" cannot be a key'],
+  ['['.repeat(900_000), 'app.json, line 1: nested deeper than 100 levels'],
+  ['{"env":'.repeat(100_000), 'app.json, line 1: nested deeper than 100 levels'],
+])('a key that would become a prototype, and what is nested without end, are refused: %.40s', (text, message) => {
+  expect(() => parseAppJson(text)).toThrow(expect.objectContaining({ code: 'invalid', message }));
+  expect(({} as Record<string, unknown>)['env']).toBeUndefined();
+});
+
+test('what objects inherit are names like any other', () => {
+  const { appJson, warnings } = parseAppJson('{"env":{"constructor":"a","toString":"__proto__"},"formation":{"constructor":{"quantity":2,"valueOf":1}},"healthchecks":{"constructor":[{"path":"/up"}]},"hasOwnProperty":1}');
+  expect(Object.entries(appJson.env)).toEqual([['constructor', { value: 'a' }], ['toString', { value: '__proto__' }]]);
+  expect(appJson.formation).toEqual({ constructor: { quantity: 2 } });
+  expect(appJson.healthchecks['constructor']).toMatchObject([{ path: '/up' }]);
+  expect(warnings.toSorted()).toEqual(['app.json: formation.constructor.valueOf is not a key that forge knows', 'app.json: hasOwnProperty is not a key that forge knows']);
+});

@@ -7,6 +7,7 @@ import { createGzip, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { extract, pack, type Header } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readAppFile } from '../../src/build/read-app-file.ts';
 import { receiveSource } from '../../src/build/source.ts';
 import type { Source } from '../../src/domain.ts';
 
@@ -44,6 +45,18 @@ async function entriesOf(path: string): Promise<Header[]> {
 }
 
 describe('a source', () => {
+  test('has the files that forge reads up to the size that its messages name, to the byte', async () => {
+    const largest = `${'x'.repeat(1024 * 1024 - 1)}\n`;
+    const read = async (content: string) => {
+      const source = await receive(tarOf({ name: 'app.json', content }), { limits: { ...limits, maxBytes: 3_000_000 } });
+      expect((await entriesOf(source.tarPath)).find(({ name }) => name === 'app.json')?.size).toBe(content.length);
+      return readAppFile(source, 'app.json');
+    };
+    expect(await read(largest.slice(-936_000))).toHaveLength(936_000);
+    expect(await read(largest)).toBe(largest);
+    await expect(read(`${largest}x`)).rejects.toThrow('app.json is a link or larger than 1 MiB');
+  });
+
   test('is stored as a plain tar that begins with ./ and keeps names, modes and links', async () => {
     const source = await receive(
       tarOf(

@@ -2,9 +2,9 @@
  * static.json as Heroku's static buildpack defines it. Every value ends in a web server's configuration, so each is
  * checked against what can stand there and nothing else is let through.
  */
-import { parse, type ParseError, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import { ForgeError } from '../../errors.ts';
+import { readJson } from '../read-json.ts';
 
 export interface StaticSettings {
   /** Folder to serve, without slashes at its ends; '' is the root of the app; `undefined` = not said. */
@@ -47,7 +47,7 @@ const notDone: Readonly<Record<string, string>> = {
 
 /** Parses the text; '' gives the defaults. Throws `invalid` naming the place, what was expected and what was found. */
 export function parseStaticJson(text: string): StaticSettings {
-  const value = readJson(text);
+  const value = readObject(text);
   const result = schema.safeParse(value);
   if (!result.success) {
     const [issue] = result.error.issues;
@@ -67,12 +67,8 @@ export function parseStaticJson(text: string): StaticSettings {
   };
 }
 
-function readJson(text: string): object {
-  if (text.trim() === '') return {};
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (first) throw new ForgeError('invalid', `static.json is not valid JSON: ${printParseErrorCode(first.error)} in line ${text.slice(0, first.offset).split('\n').length}`);
+function readObject(text: string): object {
+  const value = readJson(text, 'static.json');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new ForgeError('invalid', 'static.json: expected an object');
   return value;
 }
