@@ -10,9 +10,14 @@ const reservedProcessTypes = new Set(['run', 'predeploy', 'postdeploy']);
 const processType = /^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/;
 const volumeName = /^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/;
 /** Nothing may be mounted there or below: the kernel's, the engine's, the programs of the image, and what buildpack images start with. */
-const closedPaths = ['/proc', '/sys', '/dev', '/cnb', '/layers', '/bin', '/sbin', '/lib', '/lib64', '/usr/bin', '/usr/sbin', '/usr/lib', '/boot'];
+const closedPaths = [
+  '/proc', '/sys', '/dev', '/boot', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/usr/bin', '/usr/sbin', '/usr/lib', '/usr/lib32', '/usr/lib64', '/usr/libexec',
+  '/cnb', '/layers', '/run/docker.sock', '/var/run/docker.sock',
+];
+/** Files that the engine writes, or that say who users are and where names and libraries come from: a volume is a folder, and would hide them. */
+const closedEtc = new Set(['hosts', 'hostname', 'resolv.conf', 'mtab', 'passwd', 'group', 'shadow', 'gshadow', 'nsswitch.conf', 'ssl', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'ld.so.preload']);
 /** A volume in place of these would hide the whole system; below them is the app's affair. */
-const closedItself = new Set(['/usr', '/etc', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf', '/run', '/var', '/workspace']);
+const closedItself = new Set(['/usr', '/usr/local', '/usr/local/bin', '/usr/local/lib', '/usr/local/sbin', '/etc', '/run', '/var', '/var/run', '/workspace']);
 const envKey = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const label = /^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,62}$/;
 const imageReference =
@@ -80,7 +85,8 @@ export function parseMountPath(value: string): string {
   const isPlain = value.startsWith('/') && value.length <= 200 && parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\x00-\x1f\x7f:]/.test(part));
   if (!isPlain) throw invalid('mount path', value, 'an absolute path such as /data, without . or .. parts, : or a slash at its end');
   const closed = closedPaths.find((path) => value === path || value.startsWith(`${path}/`));
-  if (closed !== undefined || closedItself.has(value)) throw invalid('mount path', value, `a path of the app's own: ${closed ?? value} belongs to the system of the image`);
+  const isOfSystem = closedItself.has(value) || (parts[0] === 'etc' && closedEtc.has(parts[1] ?? ''));
+  if (closed !== undefined || isOfSystem) throw invalid('mount path', value, `a path of the app's own: ${closed ?? value} belongs to the system of the image`);
   return value;
 }
 

@@ -1,11 +1,11 @@
 /** Jobs: commands in containers of their own that nobody waits for. Every one has a row before it has a container. */
 import { randomBytes } from 'node:crypto';
 import { ForgeError } from '../errors.ts';
-import type { Row } from './database.ts';
+import { isDuplicate, type Row } from './database.ts';
 import type { Store } from './store.ts';
 
 export const jobOutcomes = ['succeeded', 'failed', 'timed-out', 'stopped', 'replaced', 'interrupted', 'skipped', 'missed'] as const;
-/** `skipped`: the one before still ran; `missed`: forge was down at its time; `interrupted`: forge or the machine went down, how it ended is unknown. */
+/** `skipped`: the one before still ran, or too many others did; `missed`: forge was down at its time; `interrupted`: forge or the machine went down, how it ended is unknown. */
 export type JobOutcome = (typeof jobOutcomes)[number];
 
 export interface Job {
@@ -31,7 +31,7 @@ export interface Job {
   readonly outcome: JobOutcome | undefined;
   /** Exit status, where there is one. */
   readonly status: number | undefined;
-  /** Why it could not start. */
+  /** Why it could not start, or was skipped. */
   readonly failure: string | undefined;
 }
 
@@ -47,14 +47,14 @@ export interface JobEnd extends Pick<Job, 'status' | 'failure'> {
 /** Ended ones that are remembered of each schedule, and of a person's commands of each app. */
 const keptPerEntry = 50;
 
-/** Throws `not-found` when the app is gone. */
-export function createJob(store: Store, draft: JobDraft): Job {
-  return store.db.transaction(() => insert(store, draft, undefined));
+/** Throws `not-found` when the app is gone. `drawId` is asked again when its answer is taken. */
+export function createJob(store: Store, draft: JobDraft, drawId: () => string = randomId): Job {
+  return store.db.transaction(() => insert(store, draft, { drawId }));
 }
 
-/** A time of a schedule that led to nothing. */
-export function recordUnrun(store: Store, draft: Omit<JobDraft, 'ttlMs'>, outcome: 'skipped' | 'missed'): void {
-  store.db.transaction(() => void insert(store, { ...draft, ttlMs: 0 }, outcome));
+/** A time of a schedule that led to nothing; `why` where the outcome does not say it. */
+export function recordUnrun(store: Store, draft: Omit<JobDraft, 'ttlMs'>, outcome: 'skipped' | 'missed', why?: string): void {
+  store.db.transaction(() => void insert(store, { ...draft, ttlMs: 0 }, { drawId: randomId, outcome, failure: why }));
 }
 
 /** Keeps the first end that is told. */
@@ -81,18 +81,40 @@ export function findLastRuns(store: Store, app: string): ReadonlyMap<string, Job
   return new Map(rows.map((row) => [String(row['entry']), readJob(row)]));
 }
 
-function insert(store: Store, { app, entry, program, version, actor, dueAt, ttlMs }: JobDraft, outcome: JobOutcome | undefined): Job {
+interface Insert {
+  drawId(): string;
+  readonly outcome?: JobOutcome;
+  readonly failure?: string | undefined;
+}
+
+const randomId = (): string => randomBytes(4).toString('hex');
+/** With a million jobs on record, one draw in four thousand is taken. */
+const mostDraws = 10;
+
+function insert(store: Store, { app, entry, program, version, actor, dueAt, ttlMs }: JobDraft, { drawId, outcome, failure }: Insert): Job {
   if (!store.db.get('SELECT 1 FROM apps WHERE name = ?', app)) throw new ForgeError('not-found', `there is no app ${JSON.stringify(app)}`);
   const now = store.now();
-  const id = randomBytes(4).toString('hex');
   const row = {
-    id, app, name: entry === undefined ? `run.${id}` : `cron.${entry}`, entry: entry ?? null, program, version, actor, due_at: dueAt ?? null,
+    app, entry: entry ?? null, program, version, actor, due_at: dueAt ?? null, failure: failure ?? null,
     created_at: now.toISOString(), deadline_at: new Date(now.getTime() + ttlMs).toISOString(), ended_at: outcome ? now.toISOString() : null, outcome: outcome ?? null,
   };
-  const keys = Object.keys(row);
-  store.db.run(`INSERT INTO jobs (${keys.join(', ')}) VALUES (${keys.map(() => '?').join(', ')})`, ...Object.values(row));
+  const keys = ['id', 'name', ...Object.keys(row)];
+  const sql = `INSERT INTO jobs (${keys.join(', ')}) VALUES (${keys.map(() => '?').join(', ')})`;
+  const id = untilFree(drawId, (drawn) => void store.db.run(sql, drawn, entry === undefined ? `run.${drawn}` : `cron.${entry}`, ...Object.values(row)));
   forgetOld(store, app, entry ?? null);
   return findJob(store, id) as Job;
+}
+
+function untilFree(drawId: () => string, take: (id: string) => void): string {
+  for (let draw = 1; ; draw += 1) {
+    const id = drawId();
+    try {
+      take(id);
+      return id;
+    } catch (error) {
+      if (!isDuplicate(error) || draw === mostDraws) throw error;
+    }
+  }
 }
 
 function forgetOld(store: Store, app: string, entry: string | null): void {

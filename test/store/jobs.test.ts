@@ -30,6 +30,15 @@ test('a person’s command is called after its id', () => {
   expect(job.name).toBe(`run.${job.id}`);
 });
 
+test('an id that is taken is drawn again', () => {
+  const store = open();
+  const { id } = createJob(store, draft);
+  const draws = [id, id, '0badcafe'];
+  expect(createJob(store, { ...draft, entry: undefined }, () => draws.shift() ?? id)).toMatchObject({ id: '0badcafe', name: 'run.0badcafe' });
+  expect(() => createJob(store, draft, () => id)).toThrow('UNIQUE');
+  expect(findJobs(store, { app: 'hello' })).toHaveLength(2);
+});
+
 test('the last fifty of each schedule are kept, and every one that runs', () => {
   const clock = { now: new Date('2026-05-04T04:00:00Z') };
   const store = open(clock);
