@@ -17,6 +17,8 @@ import { type BackupParts, type BackupSummary, writeBackup } from './write-backu
 const timeoutMs = 12 * 60 * 60_000;
 const lookEveryMs = 20_000;
 const filePattern = /^forge-\d{8}T\d{6}Z\.tar\.zst$/;
+/** Of a file that is being written. */
+const suffix = '.part';
 
 export interface BackupsParts extends Omit<BackupParts, 'store'> {
   readonly store: Store;
@@ -53,7 +55,10 @@ export interface Backups {
   /** Throws `conflict` while another is under way. */
   create(demand: BackupDemand): Promise<BackupSummary>;
   list(): Promise<BackupList>;
-  /** Makes a backup whenever the schedule says so; also one that was due while forge did not run. Until disposed. */
+  /**
+   * Makes a backup whenever the schedule says so; also one that was due while forge did not run. Begins with removing what a
+   * killed forge had written of one. Until disposed.
+   */
   keepSchedule(stopping: AbortSignal): AsyncDisposable;
 }
 
@@ -72,7 +77,7 @@ export function createBackups(parts: BackupsParts): Backups {
     isBusy = true;
     try {
       const { summary, sizeBytes } = await task();
-      endBackup(store, id, { sizeBytes });
+      endBackup(store, id, { sizeBytes, missing: summary.missing });
       return summary;
     } catch (error) {
       endBackup(store, id, { failure: (error as Error).message });
@@ -103,18 +108,21 @@ export function createBackups(parts: BackupsParts): Backups {
   return {
     create,
     list: async () => await listBackups(parts, schedule),
-    keepSchedule: (stopping) => {
-      let last: Promise<void> = Promise.resolve();
-      const onError = (error: unknown) => {
-        if (!stopping.aborted) parts.log.error({ err: error }, 'the scheduled backup failed; forge backup:list shows it');
-      };
-      const timer = every(lookEveryMs, async () => await (last = runIfDue(stopping).catch(onError)), onError);
-      return {
-        [Symbol.asyncDispose]: async () => {
-          timer[Symbol.dispose]();
-          await last;
-        },
-      };
+    keepSchedule: (stopping) => keepSchedule(parts, async () => await runIfDue(stopping), stopping),
+  };
+}
+
+function keepSchedule({ backupDir, log }: BackupsParts, runIfDue: () => Promise<void>, stopping: AbortSignal): AsyncDisposable {
+  const cleaned = removeUnfinishedFiles(backupDir).catch((error: unknown) => log.warn({ err: error }, 'what an interrupted backup left could not be removed; the next one tries again'));
+  let last: Promise<void> = cleaned;
+  const onError = (error: unknown) => {
+    if (!stopping.aborted) log.error({ err: error }, 'the scheduled backup failed; forge backup:list shows it');
+  };
+  const timer = every(lookEveryMs, async () => await (last = cleaned.then(runIfDue).catch(onError)), onError);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      timer[Symbol.dispose]();
+      await last;
     },
   };
 }
@@ -139,8 +147,8 @@ function readSchedule(text: string): Schedule | undefined {
 async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSignal): Promise<Made> {
   const { backupDir, keep, log } = parts;
   await mkdir(backupDir, { recursive: true, mode: 0o700 });
-  for (const left of await readdir(backupDir)) if (left.endsWith('.part')) await rm(join(backupDir, left), { force: true });
-  const [path, aside] = [join(backupDir, name), join(backupDir, `${name}.part`)];
+  await removeUnfinishedFiles(backupDir);
+  const [path, aside] = [join(backupDir, name), join(backupDir, `${name}${suffix}`)];
   try {
     const output = createWriteStream(aside, { flags: 'wx', mode: 0o600, flush: true });
     const summary = await writeBackup(parts, { output, hasLogs: false, onStep: () => undefined, signal }).finally(() => output.end());
@@ -148,13 +156,24 @@ async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSigna
     await rename(aside, path);
     await syncFolder(backupDir);
     const { size } = await stat(path);
-    log.info({ path, bytes: size, missing: summary.missing }, 'a scheduled backup was made');
+    const { missing } = summary;
+    log[missing.length > 0 ? 'warn' : 'info']({ path, bytes: size, missing }, missing.length > 0 ? 'a scheduled backup was made, and something is missing in it' : 'a scheduled backup was made');
     for (const old of (await listFiles(backupDir)).slice(0, -Math.max(1, keep))) await rm(join(backupDir, old), { force: true });
     return { summary, sizeBytes: size };
   } catch (error) {
     await rm(aside, { force: true });
     throw error;
   }
+}
+
+/** Of forge's own; nobody writes one meanwhile. */
+async function removeUnfinishedFiles(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const left = names.filter((name) => name.endsWith(suffix) && filePattern.test(name.slice(0, -suffix.length)));
+  for (const name of left) await rm(join(directory, name), { force: true });
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -59,14 +59,16 @@ const list = defineOperation({
       style,
     );
     if (backups.length === 0) return `${about}\n\nNo backups yet: forge backup --to FILE`;
-    const rows = backups.map(({ startedAt, actor, file, isThere, endedAt, failure, sizeBytes }) => [
+    const rows = backups.map(({ startedAt, actor, file, isThere, endedAt, failure, missing, sizeBytes }) => [
       relativeTime(startedAt, now),
       actor,
       file === undefined ? 'to who asked' : isThere || failure !== undefined || endedAt === undefined ? file : `${file} (removed)`,
       sizeBytes === undefined ? '–' : roughSize(sizeBytes),
-      failure !== undefined ? style.bad(`failed: ${failure}`) : endedAt === undefined ? 'under way' : style.good('done'),
+      failure !== undefined ? style.bad(`failed: ${failure}`) : endedAt === undefined ? 'under way' : missing.length > 0 ? style.bad(`done, ${missing.length} missing`) : style.good('done'),
     ]);
-    return `${about}\n\n${table(['MADE', 'BY', 'FILE', 'SIZE', 'STATE'], rows, style)}`;
+    const newest = backups.find(({ endedAt, failure }) => endedAt !== undefined && failure === undefined);
+    const lost = (newest?.missing ?? []).map((what) => `\n${style.bad(`Not in the newest backup: ${what}`)}`);
+    return `${about}\n\n${table(['MADE', 'BY', 'FILE', 'SIZE', 'STATE'], rows, style)}${lost.join('')}`;
   },
 });
 

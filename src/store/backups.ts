@@ -14,6 +14,8 @@ export interface BackupRecord {
   readonly endedAt: string | undefined;
   readonly sizeBytes: number | undefined;
   readonly failure: string | undefined;
+  /** What should be in it and could not be had, in words. */
+  readonly missing: readonly string[];
 }
 
 /** Returns the id of a backup that begins now. */
@@ -26,8 +28,8 @@ export function beginBackup(store: Store, { file, actor }: Pick<BackupRecord, 'f
   });
 }
 
-export function endBackup(store: Store, id: number, { sizeBytes, failure }: Partial<Pick<BackupRecord, 'sizeBytes' | 'failure'>>): void {
-  store.db.run('UPDATE backups SET ended_at = ?, size_bytes = ?, failure = ? WHERE id = ?', store.now().toISOString(), sizeBytes ?? null, failure ?? null, id);
+export function endBackup(store: Store, id: number, { sizeBytes, failure, missing = [] }: Partial<Pick<BackupRecord, 'sizeBytes' | 'failure' | 'missing'>>): void {
+  store.db.run('UPDATE backups SET ended_at = ?, size_bytes = ?, failure = ?, missing = ? WHERE id = ?', store.now().toISOString(), sizeBytes ?? null, failure ?? null, JSON.stringify(missing), id);
 }
 
 /** Those that a forge which was killed left unfinished are over. */
@@ -54,4 +56,5 @@ const readBackupRecord = (row: Row): BackupRecord => ({
   endedAt: textOf(row, 'ended_at'),
   sizeBytes: row['size_bytes'] === null ? undefined : Number(row['size_bytes']),
   failure: textOf(row, 'failure'),
+  missing: JSON.parse(String(row['missing'])) as string[],
 });

@@ -1,9 +1,13 @@
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createBackups, type Backups, type BackupsParts } from '../../src/backup/backups.ts';
 import { checkBackup } from '../../src/backup/restore-backup.ts';
+import { ForgeError } from '../../src/errors.ts';
+import { backupOperations } from '../../src/operations/backups.ts';
+import { createStyle } from '../../src/operations/style.ts';
+import { beginBackup } from '../../src/store/backups.ts';
 import type { Store } from '../../src/store/store.ts';
 import { silentLog } from '../store/open-test-store.ts';
 import { forgeWithoutApps } from './forge-without-apps.ts';
@@ -80,10 +84,23 @@ describe('scheduled backups', () => {
     store.db.run(`INSERT INTO volumes (app, name, engine_name, created_at) VALUES ('shop', 'data', 'x', '')`);
     await pass(60 * minute);
     isFull = true;
-    writeFileSync(join(directory, 'forge-left.part'), 'of a forge that was killed');
+    writeFileSync(join(directory, 'forge-20261121T110001Z.tar.zst.part'), 'of a forge that was killed');
     await pass(60 * minute);
     expect(files()).toEqual(['forge-20261121T110000Z.tar.zst']);
     expect((await backups.list()).backups[0]).toMatchObject({ failure: 'ENOSPC: no space left on device', isThere: false });
+  });
+
+  it('that a killed forge had under way are over at its next start, and leave no file', async () => {
+    const { parts, store, data } = await forgeWithoutApps();
+    const directory = join(data, 'kept');
+    mkdirSync(directory);
+    for (const name of ['forge-20261121T090000Z.tar.zst', 'forge-20261121T095900Z.tar.zst.part', 'somebody.part']) writeFileSync(join(directory, name), 'x');
+    beginBackup(store, { file: 'forge-20261121T095900Z.tar.zst', actor: 'schedule' });
+    beginBackup(store, { file: undefined, actor: 'ada' });
+    const backups = createBackups({ ...parts, store, log: silentLog, schedule: '', keep: 2, backupDir: directory });
+    expect((await backups.list()).backups).toMatchObject([1, 2].map(() => ({ endedAt: '2026-11-21T10:00:00.000Z', failure: 'interrupted: forge was stopped meanwhile', isThere: false })));
+    await backups.keepSchedule(new AbortController().signal)[Symbol.asyncDispose]();
+    expect(readdirSync(directory).sort()).toEqual(['forge-20261121T090000Z.tar.zst', 'somebody.part']);
   });
 
   it('of an unknown form are refused at the start', async () => {
@@ -100,6 +117,19 @@ describe('backups that are asked for', () => {
     await expect(backups.create({ ...demand, output: output() })).rejects.toMatchObject({ code: 'conflict', message: 'another backup is under way' });
     expect(await first).toMatchObject({ apps: 1 });
     expect((await backups.list()).backups).toMatchObject([{ actor: 'ada', file: undefined, isThere: false, failure: undefined, sizeBytes: expect.any(Number) }]);
+  });
+
+  it('are recorded with what is missing in them, and backup:list says so', async () => {
+    const { backups, store } = await scheduled({ readVolume: async () => await Promise.reject(new ForgeError('not-found', 'the Docker Engine has no volume x')) });
+    store.db.run(`INSERT INTO volumes (app, name, engine_name, created_at) VALUES ('shop', 'data', 'x', '')`);
+    const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const missing = ['the volume data of shop: the Docker Engine has no volume x'];
+    expect(await backups.create({ actor: 'ada', hasLogs: false, onStep: () => undefined, signal: new AbortController().signal, output })).toMatchObject({ missing });
+    const listed = await backups.list();
+    expect(listed.backups).toMatchObject([{ failure: undefined, missing }]);
+    const list = backupOperations.find(({ name }) => name === 'backup:list');
+    const text = list?.print(listed as never, { services: { store }, style: createStyle(false) } as never);
+    expect(text).toMatch(/done, 1 missing\nNot in the newest backup: the volume data of shop: the Docker Engine has no volume x$/);
   });
 
   it('are made again after one whose record could not be kept', async () => {
