@@ -80,6 +80,8 @@ async function askHttp({ probe, place, timeoutMs, signal }: HttpQuestion): Promi
   const call = request({ host: place.address, port: place.port, path: probe.path, headers, agent: false, signal: limit });
   call.once('response', resolve);
   call.on('error', reject);
+  // Also the end of a connection without an answer, or with one that changes the protocol, of which there is no error.
+  call.once('close', () => reject(new Error('closed the connection without an answer')));
   call.end();
   try {
     const response = await promise;

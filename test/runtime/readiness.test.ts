@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createRawServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Check } from '../../src/app-file.ts';
 import { plainCheck } from '../../src/runtime/checks.ts';
@@ -51,6 +51,15 @@ test('the HTTP check waits for 2xx or 3xx and names the app as host', async () =
   });
   await untilReady(requestFor(server.port, { check: checkOf(http()) }));
   expect(seen).toEqual(['hello.example.test /health', 'hello.example.test /health', 'hello.example.test /health']);
+});
+
+test('an answer that changes the protocol, or none, is a check that fails', async () => {
+  const answers = ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', ''];
+  await using raw = createRawServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(answers.shift()))).listen(0, '127.0.0.1');
+  await once(raw, 'listening');
+  const ask = askOf(checkOf(http({ content: 'is well' })), { address: '127.0.0.1', port: (raw.address() as AddressInfo).port, host: 'hello.example.test', launcher: undefined, containerId: '', docker: undefined as never });
+  expect(await ask(AbortSignal.timeout(10_000))).toBe('closed the connection without an answer');
+  expect(await ask(AbortSignal.timeout(10_000))).toBe('connection reset');
 });
 
 test('a check with content passes when the body has it, in whatever pieces, and fails naming what came instead', async () => {
