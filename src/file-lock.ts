@@ -7,6 +7,8 @@ export function lockFile(path: string): Disposable | undefined {
   closeSync(openSync(path, 'a', 0o600));
   const sqlite = new Sqlite(path, { timeout: 0 });
   try {
+    // Or it would begin a journal on the disk, which may be full.
+    sqlite.pragma('journal_mode = MEMORY');
     sqlite.exec('BEGIN EXCLUSIVE');
     return { [Symbol.dispose]: () => void sqlite.close() };
   } catch (error) {

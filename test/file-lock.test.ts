@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -15,6 +15,9 @@ it('is held by one at a time', () => {
   const first = lockFile(path);
   expect(first).toBeDefined();
   expect(lockFile(path)).toBeUndefined();
+  // Nothing but the name: it can be locked on a full disk.
+  expect(readdirSync(folder)).toEqual(['lock']);
+  expect(statSync(path).size).toBe(0);
   first?.[Symbol.dispose]();
   using second = lockFile(path);
   expect(second).toBeDefined();
