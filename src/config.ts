@@ -67,6 +67,8 @@ export const settings = {
   drainTimeout: seconds(30, 'How long requests in flight may take to finish on a retiring instance.', '60'),
   webSocketGrace: seconds(5, 'How long WebSockets live on after a swap before they get a close frame.', '30'),
   jobTimeout: seconds(86_400, 'How long a scheduled run or a detached command may take, unless it says otherwise; then it is stopped.', '3600'),
+  jobsPerApp: number(25, 'Scheduled runs and detached commands of one app at one time; a scheduled run over it is skipped and recorded, a detached command refused.', '50'),
+  jobsPerMachine: number(100, 'Scheduled runs and detached commands of all apps at one time.', '40'),
   stopTimeout: seconds(10, 'Time between SIGTERM and SIGKILL.', '30'),
   taskTimeout: seconds(3600, 'Time limit of one task of a deploy: predeploy, release, postdeploy.', '600'),
   backupSchedule: text('', 'When forge makes a backup by itself: minute, hour, day, month, weekday in the machine’s time zone, or @daily and the like. Empty: never.', '30 4 * * *'),

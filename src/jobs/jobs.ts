@@ -10,6 +10,7 @@ import { createJob, findJob, findUnfinishedJobs, finishJob, type Job, type JobOu
 import { findCurrentRelease } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
 import { untilAborted } from '../wait.ts';
+import { whyNoRoom, type RoomLimits } from './room.ts';
 import { watchJob, type ActiveJob } from './watch-job.ts';
 
 export interface JobRequest extends Pick<JobStart, 'argv' | 'env' | 'limitsOf' | 'reader'> {
@@ -20,6 +21,8 @@ export interface JobRequest extends Pick<JobStart, 'argv' | 'env' | 'limitsOf' |
   readonly dueAt: string | undefined;
   /** `undefined`: as configured. */
   readonly ttlMs: number | undefined;
+  /** So many of the app's are ended before this one begins; default none. */
+  readonly replaced?: number;
 }
 
 /** A job that has its record and not yet its container. */
@@ -38,7 +41,7 @@ export interface StartedJob {
 }
 
 export interface Jobs {
-  /** Writes the record, in the caller's transaction if there is one; a forge that is killed from here on never starts it again. Throws `conflict` for an app that nothing runs of. */
+  /** Writes the record, in the caller's transaction if there is one; a forge that is killed from here on never starts it again. Throws `conflict` for an app that nothing runs of, and when as many run as may. */
   claim(request: JobRequest): ClaimedJob;
   /** SIGTERM, then SIGKILL; resolves with the record of its end. Throws `not-found` for one that does not run. */
   stop(id: string, outcome: 'stopped' | 'replaced'): Promise<Job>;
@@ -51,7 +54,7 @@ export interface Jobs {
 export interface JobsParts {
   readonly store: Store;
   readonly containers: JobContainers;
-  readonly config: Pick<Config, 'jobTimeout'>;
+  readonly config: Pick<Config, 'jobTimeout'> & RoomLimits;
   readonly log: Log;
 }
 
@@ -86,6 +89,8 @@ export function createJobs(parts: JobsParts): Jobs {
 
   const claim = (request: JobRequest): ClaimedJob => {
     const release = liveRelease(request.app, store);
+    const full = whyNoRoom(findUnfinishedJobs(store), request, config);
+    if (full !== undefined) throw new ForgeError('conflict', full, { hint: `forge run:list ${request.app} and forge cron:runs ${request.app} show them, forge run:stop ${request.app} NAME stops one` });
     const job = createJob(store, { ...request, program: request.argv[0] ?? '', version: release.version, ttlMs: request.ttlMs ?? config.jobTimeout });
     const begun = Promise.withResolvers<void>();
     const container = untilAborted(begun.promise, signal).then(async () => await start(job, request, release));

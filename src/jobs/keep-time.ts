@@ -23,7 +23,7 @@ export async function keepTime({ cron, jobs, log, now, signal }: KeepTimeOptions
     try {
       if (!isReady) await jobs.adopt();
       isReady = true;
-      cron.tick();
+      await cron.tick(signal);
       hasWarned = false;
     } catch (error) {
       // The engine may be away for long.

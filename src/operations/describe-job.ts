@@ -18,6 +18,7 @@ const words: Readonly<Record<NonNullable<Job['outcome']>, string>> = {
 export function describeEnd({ outcome, status, failure }: Job, style: Style): string {
   if (outcome === undefined) return style.good('running');
   if (outcome === 'succeeded') return words.succeeded;
+  if (outcome === 'skipped' && failure !== undefined) return style.bad(`skipped: ${oneLine(failure)}`);
   const reason = failure === undefined ? (status === undefined ? '' : ` (status ${status})`) : `: ${oneLine(failure)}`;
   return style.bad(`${words[outcome]}${reason}`);
 }

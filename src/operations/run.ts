@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey, parseProcessType } from '../names.ts';
-import { findJobs, findUnfinishedJobs } from '../store/jobs.ts';
+import { findJobs } from '../store/jobs.ts';
 import type { Store } from '../store/store.ts';
 import { describeEnd, jobRow } from './describe-job.ts';
 import { appField, limitField } from './fields.ts';
@@ -15,9 +15,6 @@ const envField = z.record(z.string().overwrite(parseEnvKey), z.string()).default
 const typeField = z.string().overwrite(parseProcessType).optional().meta(says('Process type whose limits the command has; default web', { placeholder: 'TYPE' }));
 /** Of a detached command or a scheduled run. */
 const jobField = z.string().regex(/^(run|cron)\.[a-z0-9-]{1,30}$/, 'expected a name such as run.1a2b3c4d or cron.nightly, as run:list and cron:runs show it').meta(says('The command, such as run.1a2b3c4d', { placeholder: 'NAME' }));
-
-/** Of one app at the same time: one person's loop must not fill the machine. */
-const maxDetached = 50;
 
 /** A week; what has to run for longer is a process of the app. */
 const maxTtlSeconds = 7 * 24 * 3600;
@@ -58,10 +55,7 @@ const detached = defineOperation({
     ttl: z.int().min(1).max(maxTtlSeconds).optional().meta(says('Stop it after so many seconds; default: the setting jobTimeout', { placeholder: 'SECONDS' })),
   }),
   audit: ({ command, env }) => ({ program: command[0], env: Object.keys(env) }),
-  run: async ({ app, command, env, type, ttl }, { session, services: { jobs, store } }) => {
-    if (findUnfinishedJobs(store).filter((job) => job.app === app && job.entry === undefined).length >= maxDetached) {
-      throw new ForgeError('conflict', `${app} has ${maxDetached} detached commands that run, and may not have more`, { hint: `forge run:list ${app} shows them, forge run:stop ${app} NAME stops one` });
-    }
+  run: async ({ app, command, env, type, ttl }, { session, services: { jobs } }) => {
     const request = { app, entry: undefined, actor: session.actor.name, dueAt: undefined, argv: command, env, limitsOf: type, ttlMs: ttl === undefined ? undefined : ttl * 1000, reader: undefined };
     const { job } = await jobs.claim(request).launch();
     return { app, name: job.name, deadlineAt: job.deadlineAt };

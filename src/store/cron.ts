@@ -31,6 +31,10 @@ export function findScheduledEntries(store: Store): readonly ScheduledEntry[] {
   });
 }
 
+/** Whether its release is still the live one of an app that is neither stopped nor being removed. */
+export const isScheduled = (store: Store, { app, version }: Pick<ScheduledEntry, 'app' | 'version'>): boolean =>
+  store.db.get('SELECT 1 FROM apps WHERE name = ? AND current_version = ? AND is_stopped = 0 AND is_being_removed = 0', app, version) !== undefined;
+
 export function findCronMarks(store: Store): readonly CronMark[] {
   return store.db.all('SELECT * FROM cron_marks').map((row) => ({
     app: String(row['app']),

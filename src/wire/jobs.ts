@@ -15,7 +15,7 @@ export interface JobServices {
 export function wireJobs({ store, runtime, config, log }: { readonly store: Store; readonly runtime: Runtime; readonly config: Config; readonly log: Log }, stack: AsyncDisposableStack): JobServices {
   const jobs = createJobs({ store, containers: runtime.jobs, config, log });
   stack.defer(async () => await jobs.close());
-  return { jobs, cron: createCron({ store, jobs, log }) };
+  return { jobs, cron: createCron({ store, jobs, config, log }) };
 }
 
 interface Scheduled {

@@ -12,6 +12,9 @@ import { fakeContainers } from './fake-containers.ts';
 
 const hourly: CronEntry = { name: 'report', argv: ['node', 'report.js'], schedule: '0 * * * *', timeZone: 'UTC', concurrencyPolicy: 'allow', isSuspended: false };
 
+const never = new AbortController().signal;
+const room = { jobsPerApp: 25, jobsPerMachine: 100 };
+
 function open(...cron: CronEntry[]) {
   const clock = { now: new Date('2026-05-04T09:30:00Z') };
   const store = openTestStore(undefined, clock);
@@ -20,10 +23,10 @@ function open(...cron: CronEntry[]) {
   deploy(...cron);
   const containers = fakeContainers();
   const boot = () => {
-    const jobs = createJobs({ store, containers, config: { jobTimeout: 7 * 86_400_000 }, log: silentLog });
+    const jobs = createJobs({ store, containers, config: { jobTimeout: 7 * 86_400_000, ...room }, log: silentLog });
     onTestFinished(async () => await jobs.close());
-    const cron = createCron({ store, jobs, log: silentLog });
-    return { jobs, cron, at: (time: string) => void ((clock.now = new Date(`2026-05-04T${time}Z`)), cron.tick()) };
+    const cron = createCron({ store, jobs, config: room, log: silentLog });
+    return { jobs, cron, at: async (time: string) => ((clock.now = new Date(`2026-05-04T${time}Z`)), await cron.tick(never)) };
   };
   /** Oldest first. */
   const runs = () => findJobs(store, { app: 'hello' }).map(({ dueAt, outcome }) => `${dueAt?.slice(11, 16)} ${outcome ?? 'running'}`).toReversed();
@@ -35,15 +38,15 @@ const began = async (containers: ReturnType<typeof fakeContainers>, count: numbe
 test('each time is run once, in the release that is live then', async () => {
   const { containers, deploy, boot, runs } = open(hourly);
   const { at } = boot();
-  at('09:30:00');
-  at('10:00:00');
-  at('10:00:05');
+  await at('09:30:00');
+  await at('10:00:00');
+  await at('10:00:05');
   await began(containers, 1);
   expect(containers.started[0]).toMatchObject({ name: 'cron.report', argv: ['node', 'report.js'], release: { version: 1 } });
   containers.end('cron.report', 0);
   await expect.poll(runs).toEqual(['10:00 succeeded']);
   deploy(hourly);
-  at('11:00:00.500');
+  await at('11:00:00.500');
   await began(containers, 2);
   expect(containers.started[1]?.release.version).toBe(2);
 });
@@ -51,67 +54,67 @@ test('each time is run once, in the release that is live then', async () => {
 test('a deploy that takes an entry out ends its schedule, and one that changes it begins it anew', async () => {
   const { store, containers, deploy, boot } = open(hourly);
   const { at } = boot();
-  at('09:30:00');
+  await at('09:30:00');
   deploy({ ...hourly, schedule: '30 * * * *' });
-  at('10:10:00');
+  await at('10:10:00');
   deploy();
-  at('10:40:00');
+  await at('10:40:00');
   expect(findCronMarks(store)).toEqual([]);
   deploy(hourly);
-  at('11:10:00');
+  await at('11:10:00');
   expect(containers.started).toEqual([]);
-  at('12:00:00');
+  await at('12:00:00');
   await began(containers, 1);
 });
 
 test('a forge that was down runs what it missed once, or tells that it came too late', async () => {
   const { containers, boot, runs } = open(hourly, { ...hourly, name: 'daily', schedule: '0 10 * * *' });
-  boot().at('09:30:00');
+  await boot().at('09:30:00');
   const { at } = boot();
-  at('14:20:00');
+  await at('14:20:00');
   await began(containers, 1);
-  at('14:20:05');
+  await at('14:20:05');
   expect(runs().toSorted()).toEqual(['10:00 missed', '14:00 running']);
 });
 
 test('a forge that is killed between the record and the container does not run that time again', async () => {
   const { containers, boot, runs } = open(hourly);
   const first = boot();
-  first.at('09:30:00');
+  await first.at('09:30:00');
   containers.start = () => new Promise(() => undefined);
-  first.at('10:00:00');
+  await first.at('10:00:00');
   const next = boot();
   await next.jobs.adopt();
-  next.at('10:00:20');
+  await next.at('10:00:20');
   expect(runs()).toEqual(['10:00 interrupted']);
 });
 
 test('forbid: the second is skipped while the first runs, also when another forge has started it', async () => {
   const { containers, boot, runs } = open({ ...hourly, concurrencyPolicy: 'forbid' });
   const first = boot();
-  first.at('09:30:00');
-  first.at('10:00:00');
+  await first.at('09:30:00');
+  await first.at('10:00:00');
   await began(containers, 1);
-  first.at('11:00:00');
+  await first.at('11:00:00');
   await first.jobs.close();
   const second = boot();
   await second.jobs.adopt();
-  second.at('12:00:00');
+  await second.at('12:00:00');
   expect(runs()).toEqual(['10:00 running', '11:00 skipped', '12:00 skipped']);
   await expect(second.cron.runNow({ app: 'hello', entry: 'report', actor: 'ada', reader: undefined })).rejects.toMatchObject({ code: 'conflict' });
   containers.end('cron.report', 0);
   await expect.poll(() => runs()[0]).toBe('10:00 succeeded');
-  second.at('13:00:00');
+  await second.at('13:00:00');
   await began(containers, 2);
 });
 
 test('replace: the first has ended when the second begins', async () => {
   const { containers, boot, runs } = open({ ...hourly, concurrencyPolicy: 'replace' });
   const { at } = boot();
-  at('09:30:00');
-  at('10:00:00');
+  await at('09:30:00');
+  await at('10:00:00');
   await began(containers, 1);
-  at('11:00:00');
+  await at('11:00:00');
   await began(containers, 2);
   expect(containers.stopped).toEqual(['cron.report']);
   expect(runs()).toEqual(['10:00 replaced', '11:00 running']);
@@ -121,8 +124,8 @@ test('replace: the first has ended when the second begins', async () => {
 test('allow: they overlap, up to ten', async () => {
   const { containers, boot, runs } = open({ ...hourly, schedule: '* * * * *' });
   const { at } = boot();
-  at('09:30:00');
-  for (let minute = 31; minute <= 42; minute += 1) at(`09:${minute}:00`);
+  await at('09:30:00');
+  for (let minute = 31; minute <= 42; minute += 1) await at(`09:${minute}:00`);
   await began(containers, 10);
   expect(runs().slice(-3)).toEqual(['09:40 running', '09:41 skipped', '09:42 skipped']);
 });
@@ -130,32 +133,32 @@ test('allow: they overlap, up to ten', async () => {
 test('nothing runs of a stopped app, nor of what is suspended, and nothing of that time is made up for', async () => {
   const { store, containers, boot } = open(hourly, { ...hourly, name: 'never', isSuspended: true });
   const { at } = boot();
-  at('09:30:00');
+  await at('09:30:00');
   updateApp(store, 'hello', { isStopped: true });
-  at('10:00:00');
+  await at('10:00:00');
   updateApp(store, 'hello', { isStopped: false });
-  at('10:20:00');
+  await at('10:20:00');
   suspendCron(store, 'hello', 'report');
-  at('11:00:00');
+  await at('11:00:00');
   resumeCron(store, 'hello', 'report');
-  at('11:10:00');
+  await at('11:10:00');
   suspendCron(store, 'hello');
-  at('12:00:00');
+  await at('12:00:00');
   resumeCron(store, 'hello');
-  at('12:01:00');
+  await at('12:01:00');
   expect(containers.started).toEqual([]);
-  at('13:00:00');
+  await at('13:00:00');
   await began(containers, 1);
 });
 
 test('one that is run by hand needs no time, and leaves the schedule as it is', async () => {
   const { containers, boot, runs } = open(hourly);
   const { at, cron } = boot();
-  at('09:30:00');
+  await at('09:30:00');
   const { ended } = await cron.runNow({ app: 'hello', entry: 'report', actor: 'ada', reader: undefined });
   containers.end('cron.report', 4);
   expect(await ended).toMatchObject({ status: 4, actor: 'ada', dueAt: undefined });
-  at('10:00:00');
+  await at('10:00:00');
   await began(containers, 2);
   expect(runs().at(-1)).toBe('10:00 running');
   await expect(cron.runNow({ app: 'hello', entry: 'nope', actor: 'ada', reader: undefined })).rejects.toThrow('hello has no schedule "nope"');

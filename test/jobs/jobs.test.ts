@@ -16,7 +16,7 @@ function open(clock = { now: new Date() }) {
   setCurrentRelease(store, 'hello', createRelease(store, sampleRelease('hello')).version);
   const containers = fakeContainers();
   const boot = () => {
-    const jobs = createJobs({ store, containers, config: { jobTimeout: 60_000 }, log: silentLog });
+    const jobs = createJobs({ store, containers, config: { jobTimeout: 60_000, jobsPerApp: 25, jobsPerMachine: 100 }, log: silentLog });
     onTestFinished(async () => await jobs.close());
     return jobs;
   };

@@ -122,8 +122,31 @@ describe('ps:rebuild', () => {
   });
 });
 
-it('an app has at most fifty detached commands at the same time', async () => {
-  for (let count = 0; count < 50; count++) createJob(stage.store, { app: 'hello', entry: undefined, program: 'sleep', version: 1, actor: 'operator', dueAt: undefined, ttlMs: 60_000 });
-  expect(await stage.run(['run:detached', 'hello', 'true'])).toMatchObject({ status: 5 });
-  expect(findJobs(stage.store, { app: 'hello' })).toHaveLength(50);
+it('an app has at most twenty-five commands and runs at the same time, and what did not begin for that says so', async () => {
+  for (let count = 0; count < 25; count++) createJob(stage.store, { app: 'hello', entry: count % 2 === 0 ? undefined : 'nightly', program: 'sleep', version: 1, actor: 'operator', dueAt: undefined, ttlMs: 60_000 });
+  expect(await stage.run(['run:detached', 'hello', 'true'])).toMatchObject({ status: 5, stderr: expect.stringContaining('setting jobsPerApp') });
+  expect(findJobs(stage.store, { app: 'hello' })).toHaveLength(25);
+  clock.now = new Date(clock.now.getTime() + 1000);
+  recordUnrun(stage.store, { app: 'hello', entry: 'nightly', program: 'node', version: 1, actor: 'cron', dueAt: clock.now.toISOString() }, 'skipped', 'no room (setting jobsPerApp)');
+  expect(await stage.ok('cron:list', 'hello')).toContain('skipped: no room (setting jobsPerApp)');
+  expect(await stage.ok('cron:runs', 'hello')).toContain('skipped: no room (setting jobsPerApp)');
+});
+
+it.each(['0', '-1', '1e99', 'NaN', 'Infinity', '604801', '1.5', '', '99999999999999999999', '0x10'])('a detached command has no time limit of %j', async (ttl) => {
+  expect(await stage.run(['run:detached', '--ttl', ttl, 'hello', 'true'])).toMatchObject({ status: 2 });
+  expect(findJobs(stage.store, { app: 'hello' })).toEqual([]);
+});
+
+it('commands are those of their own app alone', async () => {
+  createApp(stage.store, { name: 'other' });
+  setCurrentRelease(stage.store, 'other', createRelease(stage.store, { ...sampleRelease('other'), appFile: { ...emptyAppFile, cron: [nightly] } }).version);
+  const { name } = await json('run:detached', 'other', 'sleep', '60');
+  void stage.run(['cron:run', 'other', 'nightly']);
+  await until(2);
+  for (const theirs of [name, 'cron.nightly']) {
+    expect(await stage.run(['run:stop', 'hello', theirs])).toMatchObject({ status: 4, stderr: expect.stringContaining(`hello has no command ${theirs}`) });
+    expect(await stage.run(['run:logs', 'hello', theirs])).toMatchObject({ status: 4 });
+  }
+  expect([stage.containers.stopped, stage.logQueries]).toEqual([[], []]);
+  for (const container of [name, 'cron.nightly']) stage.containers.end(container, 0);
 });

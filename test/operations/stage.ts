@@ -74,7 +74,8 @@ export function openStage(): Stage {
     store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
     logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], answers: new Map<string, string>(), failure: undefined as ForgeError | undefined,
   };
-  const jobs = createJobs({ store, containers: stage.containers, config: { jobTimeout: 60_000 }, log: silentLog });
+  const room = { jobsPerApp: 25, jobsPerMachine: 100 };
+  const jobs = createJobs({ store, containers: stage.containers, config: { jobTimeout: 60_000, ...room }, log: silentLog });
   const services: Services = {
     store,
     config: loadConfig({ data, flags: {}, env: {} }),
@@ -93,7 +94,7 @@ export function openStage(): Stage {
     volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], settle: async () => undefined, log: silentLog }),
     apps: mover(stage),
     jobs,
-    cron: createCron({ store, jobs, log: silentLog }),
+    cron: createCron({ store, jobs, config: room, log: silentLog }),
     runtime: { createAsk: ({ name }, _release, { probe }) => async () => stage.answers.get(`${name} ${probe.kind}`), enter: async (request) => (stage.entered.push(request), 4), findInstances: async (app) => stage.instances.filter((instance) => app === undefined || instance.app === app) },
     logs: {
       read: async function* (_app, options) {
