@@ -1,8 +1,7 @@
 /** One attempt to change what an app serves: its deployment record, its log on disk, its report and its cancel switch. */
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import type { Actor, Deployment, DeploymentStatus, Origin } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import type { Faults } from '../faults.ts';
@@ -14,6 +13,7 @@ import { endDeployment, type Ending } from '../store/app-state.ts';
 import { createDeployment, updateDeployment } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { withTimeout } from '../wait.ts';
+import { openDeploymentLog } from './deployment-log.ts';
 
 export interface AttemptRequest {
   readonly app: string;
@@ -133,12 +133,11 @@ interface AttemptParts {
 
 function startAttempt({ deployment, request, state, store, log, faults, path, onEnd }: AttemptParts): Attempt {
   const { id, app } = deployment;
-  const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
-  file.on('error', (error) => log.error({ err: error, deployment: id }, 'the deployment log could not be written'));
-  file.on('open', () => faults?.reach('log-opened'));
+  const onError = (error: unknown): void => log.error({ err: error, deployment: id }, 'the deployment log could not be written');
+  const file = openDeploymentLog({ path, onOpen: () => faults?.reach('log-opened'), onError });
   const secrets = new Set(Object.values(getConfig(store, app)));
   let redact = createRedactor([...secrets]);
-  const report = createReport([request.output, file], (text) => redact(text));
+  const report = createReport([request.output, file.output], (text) => redact(text));
   const leave = () => {
     if (!state.isCommitted) state.controller.abort(new ForgeError('canceled', 'canceled: the client left before the release was live'));
   };
@@ -147,8 +146,7 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
 
   const end = async (status: Ending['status'], failure?: string): Promise<void> => {
     request.signal.removeEventListener('abort', leave);
-    file.end();
-    await finished(file).catch(() => undefined);
+    await file.close();
     onEnd({ status, failure });
   };
 

@@ -55,7 +55,7 @@ test('the HTTP check waits for 2xx or 3xx and names the app as host', async () =
 
 test('an answer that changes the protocol, or none, is a check that fails', async () => {
   const answers = ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', ''];
-  await using raw = createRawServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(answers.shift()))).listen(0, '127.0.0.1');
+  await using raw = createRawServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(answers.shift() ?? ''))).listen(0, '127.0.0.1');
   await once(raw, 'listening');
   const ask = askOf(checkOf(http({ content: 'is well' })), { address: '127.0.0.1', port: (raw.address() as AddressInfo).port, host: 'hello.example.test', launcher: undefined, containerId: '', docker: undefined as never });
   expect(await ask(AbortSignal.timeout(10_000))).toBe('closed the connection without an answer');
