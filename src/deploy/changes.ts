@@ -95,7 +95,7 @@ export async function restart(request: ChangeRequest, parts: DeployParts): Promi
   if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await redeploy({ ...request, reason: 'Restart with changed config', change: {} }, parts));
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' }, reason: 'Restart' });
   try {
-    using _turn = await takeAttemptTurn(attempt, parts);
+    using _turn = await takeAttemptTurn(attempt, parts, { isRelease: false });
     const app = appOf(request.app, parts.store);
     if (app.isStopped) throw new ForgeError('conflict', `${app.name} is stopped`, { hint: `ps:start ${app.name} starts it` });
     const release = wantedRelease(app, parts);

@@ -54,11 +54,11 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
   }
 }
 
-/** The turn of an attempt that makes a release. */
-export async function takeAttemptTurn(attempt: Attempt, parts: DeployParts, { isReplaceable = false } = {}): Promise<Turn> {
+/** The turn of an attempt, which makes a release unless it says otherwise. */
+export async function takeAttemptTurn(attempt: Attempt, parts: DeployParts, { isReplaceable = false, isRelease = true } = {}): Promise<Turn> {
   const { id, app, reason, report, signal } = attempt;
   parts.faults.reach('deployment-recorded');
-  const turn = await takeTurn({ app, holder: `deployment ${id} (${reason})`, isReplaceable, isRelease: true, report, signal }, parts);
+  const turn = await takeTurn({ app, holder: `deployment ${id} (${reason})`, isReplaceable, isRelease, report, signal }, parts);
   parts.faults.reach('turn-taken');
   return turn;
 }

@@ -115,7 +115,7 @@ describe('a rollback', () => {
 });
 
 describe('a locked app', () => {
-  it('refuses new releases with the reason, and still scales', async () => {
+  it('refuses new releases with the reason, and still scales and restarts', async () => {
     await ok(ssh('apps:lock', 'hello', '--reason', "'a migration runs'"));
     const before = await releases();
     expect(await ssh('config:set', 'hello', 'X=1')).toMatchObject({ exitCode: 5, all: expect.stringContaining('a migration runs') as string });
@@ -124,6 +124,7 @@ describe('a locked app', () => {
     const pushed = await forge.push(folder, 'hello');
     expect(pushed).toMatchObject({ exitCode: 1, all: expect.stringContaining('a migration runs') as string });
     await ok(ssh('ps:scale', 'hello', 'web=2'));
+    await ok(ssh('ps:restart', 'hello'));
     expect(await releases()).toEqual(before);
     await ok(ssh('apps:unlock', 'hello'));
     expect(await forge.push(folder, 'hello')).toMatchObject({ exitCode: 0 });
