@@ -17,7 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   build: ['docker', 'cron'],
   runtime: ['docker'],
   deploy: ['git', 'build', 'runtime', 'proxy', 'store', 'control'],
-  apps: ['deploy', 'git', 'build', 'runtime', 'store'],
+  apps: ['deploy', 'git', 'build', 'runtime', 'store', 'cron'],
   backup: ['docker', 'runtime', 'store', 'git', 'cron'],
   operations: ['apps', 'backup', 'cron', 'deploy', 'jobs', 'retention', 'runtime', 'store', 'git'],
   ssh: ['operations', 'git', 'control', 'store'],

@@ -5,8 +5,9 @@
 import { z } from 'zod';
 import { type Check, checkKinds, type Checks, type Probe } from '../app-file.ts';
 
-const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
-const headerValue = /^[\x20-\x7e]{0,1000}$/;
+export const checkPath = /^\/[\x21-\x7e]{0,500}$/;
+export const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
+export const headerValue = /^[\x20-\x7e]{0,1000}$/;
 const seconds = z.number().max(86_400);
 
 /** The keys that say what is asked; one check has one of them. */
@@ -17,7 +18,7 @@ export const healthcheckSchema = z
     type: z.enum(checkKinds).default('startup'),
     name: z.string().max(100).optional(),
     description: z.string().optional(),
-    path: z.string().regex(/^\/[\x21-\x7e]{0,500}$/, 'expected a path that begins with /').optional(),
+    path: z.string().regex(checkPath, 'expected a path that begins with /').optional(),
     /** Apps are asked by plain HTTP. */
     scheme: z.literal('http').optional(),
     content: z.string().min(1).max(1000).optional(),

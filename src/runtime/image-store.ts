@@ -10,7 +10,7 @@ export interface ImageStore {
   remove(reference: string): Promise<void>;
   /** What `docker save` gives, without names. Throws `not-found`. */
   save(reference: string, signal: AbortSignal): Promise<Readable>;
-  /** What `docker load` takes. The caller has taken all names out of it. */
+  /** What `docker load` takes. The caller has taken all names out of it but forge's own. */
   load(archive: Readable, signal: AbortSignal): Promise<void>;
   /** Id of the image, `undefined` when the engine has none such. */
   idOf(reference: string): Promise<string | undefined>;

@@ -43,7 +43,7 @@ function openStage(engineOptions: Partial<VolumeStore> = {}) {
     },
     ...engineOptions,
   };
-  const volumes = createVolumes({ store, queue: createQueue(), volumes: engine, config: { minFreeBytes: 0 }, diskDirectories: [], settle: async () => undefined, log: silentLog });
+  const volumes = createVolumes({ store, queue: createQueue(), volumes: engine, config: { minFreeBytes: 0, volumeMaxBytes: 1024 ** 4 }, diskDirectories: [], settle: async () => undefined, log: silentLog });
   const request = { app: 'hello', name: 'data', actor: operator, report: createReport([]), signal: new AbortController().signal };
   return { store, volumes, removed, written, begun, removing, request };
 }

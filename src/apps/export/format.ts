@@ -9,9 +9,9 @@
  */
 import { z } from 'zod';
 import type { AppFile } from '../../app-file.ts';
-import { builderNames, strategies, type AppSettings, type Formation, type Image } from '../../domain.ts';
+import type { AppSettings, Formation, Image } from '../../domain.ts';
 import { ForgeError } from '../../errors.ts';
-import { parseBranch, parseEnvKey, parseMountPath, parseProcessType, parseVolumeName } from '../../names.ts';
+import { exportedApp } from './app-schema.ts';
 
 /** Counts up when an older forge could not read what a newer one writes. */
 export const formatNumber = 1;
@@ -28,35 +28,6 @@ export const maxAppBytes = 64 * 1024 * 1024;
 
 const head = z.object({ format: z.number().int(), forge: z.string(), app: z.string(), createdAt: z.string(), salt: z.string().max(100) });
 export type ExportHead = z.infer<typeof head>;
-
-const words = z.array(z.string()).optional();
-const count = z.number().int().nonnegative();
-const limits = z.object({ memoryBytes: count, cpuShares: count, pids: count });
-const image = z.looseObject({
-  reference: z.string(),
-  digest: z.string(),
-  builder: z.enum(builderNames),
-  processTypes: z.record(z.string().overwrite(parseProcessType), z.object({ entrypoint: words, command: words })),
-  exposedPorts: z.array(z.number().int()),
-  user: z.string(),
-  launcher: z.string().optional(),
-});
-const settings = z.looseObject({
-  strategy: z.enum(strategies).optional(),
-  port: z.number().int().min(1).max(65_535).optional(),
-  buildArgs: z.array(z.string().overwrite(parseEnvKey)).optional(),
-  mounts: z.array(z.object({ volume: z.string().overwrite(parseVolumeName), path: z.string().overwrite(parseMountPath) })).optional(),
-});
-const exported = z.object({
-  deployBranch: z.string().overwrite(parseBranch).optional(),
-  config: z.record(z.string().overwrite(parseEnvKey), z.string()),
-  settings,
-  formation: z.record(z.string().overwrite(parseProcessType), z.object({ quantity: count.max(1000), limits })),
-  volumes: z.array(z.string().overwrite(parseVolumeName)),
-  /** Commits at which the history of the repository was cut off. */
-  shallow: z.array(z.string().regex(/^[0-9a-f]{40,64}$/)),
-  release: z.object({ version: z.number().int(), reason: z.string(), port: z.number().int().min(1).max(65_535), commit: z.string().optional(), imageId: z.string().optional(), image, appFile: z.looseObject({}) }).optional(),
-});
 
 /** All that is neither code nor files. */
 export interface ExportedApp {
@@ -87,9 +58,9 @@ export function readHead(content: Buffer): ExportHead {
   throw new ForgeError('invalid', `the export was made by a newer forge (${found.forge.slice(0, 40)})`, { hint: 'import it there, or install that version' });
 }
 
-export const readExportedApp = (content: Buffer): ExportedApp => parse(exported, content) as unknown as ExportedApp;
+export const readExportedApp = (content: Buffer): ExportedApp => parse(exportedApp, content) as unknown as ExportedApp;
 
-export const readEnd = (content: Buffer): { readonly entries: number } => parse(z.object({ entries: count }), content);
+export const readEnd = (content: Buffer): { readonly entries: number } => parse(z.object({ entries: z.int().min(0) }), content);
 
 function parse<T>(schema: z.ZodType<T>, content: Buffer): T {
   try {

@@ -9,6 +9,7 @@ import { watchFreeSpace } from '../../build/free-space.ts';
 import { start } from '../../deploy/changes.ts';
 import { ForgeError } from '../../errors.ts';
 import { importBundle } from '../../git/bundles.ts';
+import { keptImageName } from '../../labels.ts';
 import { parseAppName } from '../../names.ts';
 import { addFirstRelease } from '../../store/first-release.ts';
 import { createUnfinishedApp } from '../../store/apps.ts';
@@ -19,8 +20,8 @@ import { fillVolume } from '../volumes.ts';
 import { withIdleDeadline } from '../with-idle-deadline.ts';
 import { checkPassphrase } from './export-app.ts';
 import { openExport, type ExportReader, type Section } from './export-file.ts';
-import { imageSection, repositorySection, type ExportedApp } from './format.ts';
-import { withoutNames } from './nameless-image.ts';
+import { imageSection, repositorySection } from './format.ts';
+import { withOwnName } from './own-image-name.ts';
 
 export interface ImportRequest extends AppRequest {
   /** Default: the name that it was exported under. */
@@ -67,11 +68,10 @@ async function takeIn(app: string, reader: ExportReader, request: ImportRequest,
   createUnfinishedApp(store, app);
   using _turn = await queue.take(app, { holder: 'an import', isReplaceable: false, signal });
   const imageId = live?.imageId;
-  const wasThere = imageId !== undefined && (await runtime.images.idOf(imageId)) !== undefined;
   try {
     for await (const section of reader.sections()) await takeSection(app, section, { reader, request, parts });
     // One that was made while the file was written is listed without files.
-    for (const name of reader.app.volumes) if (!findVolume(store, app, name)) createVolume(store, { app, name, dataId: runtime.volumes.dataId });
+    for (const name of reader.app.volumes) if (!findVolume(store, app, name)) await runtime.volumes.create(createVolume(store, { app, name, dataId: runtime.volumes.dataId }).engineName);
     const image = live && imageId !== undefined ? { ...live.image, launcher: live.image.launcher, reference: await loadedImage(imageId, parts) } : undefined;
     if (image) await runtime.images.keep(app, image.reference);
     return addFirstRelease(store, {
@@ -85,11 +85,7 @@ async function takeIn(app: string, reader: ExportReader, request: ImportRequest,
       reason: live ? `Import v${live.version} of ${reader.head.app}: ${live.reason}`.slice(0, 500) : `Import ${reader.head.app}`,
     });
   } catch (error) {
-    const undo = async (): Promise<void> => {
-      await removeEverything(app, parts);
-      if (imageId !== undefined && !wasThere) await runtime.images.remove(imageId);
-    };
-    await undo().catch((again: unknown) => parts.log.warn({ err: again, app }, 'what a failed import left could not be removed; forge tries again'));
+    await removeEverything(app, parts).catch((again: unknown) => parts.log.warn({ err: again, app }, 'what a failed import left could not be removed; forge tries again'));
     throw error;
   }
 }
@@ -108,8 +104,14 @@ async function takeSection(app: string, { name, content }: Section, { reader, re
     return await takeCode(app, content, { reader, request, parts });
   }
   if (name === imageSection) {
+    const imageId = reader.app.release?.imageId;
+    if (imageId === undefined) throw new ForgeError('invalid', 'the export holds an image that it does not name');
+    // It is here already; the section is checked all the same.
+    if ((await runtime.images.idOf(imageId)) !== undefined) return;
     report.step('Reading the image');
-    return await runtime.images.load(withoutNames(content, signal), signal);
+    // A name of the app's from its first moment: it goes with the app, also when forge is killed before that is whole.
+    const name = keptImageName({ dataId: runtime.volumes.dataId, app, reference: imageId });
+    return await runtime.images.load(withOwnName(content, name, signal), signal);
   }
   const volume = name.startsWith('volumes/') ? name.slice('volumes/'.length) : undefined;
   if (volume === undefined || !reader.app.volumes.includes(volume)) throw new ForgeError('invalid', `the export has a part that forge does not know: ${JSON.stringify(name.slice(0, 100))}`);
@@ -131,8 +133,8 @@ async function takeCode(app: string, content: AsyncIterable<Buffer>, { reader, r
 }
 
 /** What the file calls the image must be what it held. */
-async function loadedImage(imageId: NonNullable<ExportedApp['release']>['imageId'] & string, { runtime }: AppParts): Promise<string> {
-  const id = /^sha256:[0-9a-f]{64}$/.test(imageId) ? await runtime.images.idOf(imageId) : undefined;
+async function loadedImage(imageId: string, { runtime }: AppParts): Promise<string> {
+  const id = await runtime.images.idOf(imageId);
   if (id === imageId) return id;
   throw new ForgeError('invalid', 'the export does not hold the image that it names');
 }

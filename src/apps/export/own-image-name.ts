@@ -1,4 +1,4 @@
-/** An image archive without names: loading it gives an image an id, and takes no name from an image that is here. */
+/** An image archive under a name of forge's own and no other: loading it takes no name from an image that is here, and the image is known from its first moment by whose it is. */
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract as tarExtract, pack as tarPack, type Pack } from 'tar-stream';
@@ -7,8 +7,8 @@ import { ForgeError } from '../../errors.ts';
 
 const maxIndexBytes = 8 * 1024 * 1024;
 
-/** Of what `docker save` gives, in the form of the engine and of OCI. Errors arrive on the stream. */
-export function withoutNames(archive: AsyncIterable<Buffer>, signal: AbortSignal): Readable {
+/** Of what `docker save` gives, in the form of the engine and of OCI. Errors arrive on the stream: `invalid` for an archive of more than one image. */
+export function withOwnName(archive: AsyncIterable<Buffer>, name: string, signal: AbortSignal): Readable {
   const extract = tarExtract();
   const pack = tarPack();
   const output = new PassThrough();
@@ -18,7 +18,7 @@ export function withoutNames(archive: AsyncIterable<Buffer>, signal: AbortSignal
     output.destroy(error as Error);
   };
   const copy = async (): Promise<void> => {
-    for await (const entry of extract) await copyEntry(entry, pack, signal);
+    for await (const entry of extract) await copyEntry(entry, pack, { ownName: name, signal });
     pack.finalize();
   };
   pipeline(Readable.from(archive), extract, { signal }).catch(fail);
@@ -27,12 +27,12 @@ export function withoutNames(archive: AsyncIterable<Buffer>, signal: AbortSignal
   return output;
 }
 
-async function copyEntry(entry: TarEntry, pack: Pack, signal: AbortSignal): Promise<void> {
+async function copyEntry(entry: TarEntry, pack: Pack, { ownName, signal }: { readonly ownName: string; readonly signal: AbortSignal }): Promise<void> {
   const { header } = entry;
   const name = header.name.replace(/^\.\//, '');
   if (name === 'repositories') return void entry.resume();
   if (name === 'manifest.json' || name === 'index.json') {
-    const content = Buffer.from(JSON.stringify(forgetNames(JSON.parse((await readSmall(entry)).toString('utf8')))));
+    const content = Buffer.from(JSON.stringify(rename(readJson(await readSmall(entry)), ownName)));
     return await addTarEntry(pack, { ...header, size: content.length }, content);
   }
   if (header.type === 'file' && (header.size ?? 0) > 0) return await pipeline(entry, pack.entry(header), { signal });
@@ -40,12 +40,18 @@ async function copyEntry(entry: TarEntry, pack: Pack, signal: AbortSignal): Prom
   await addTarEntry(pack, header);
 }
 
-/** `RepoTags` of the engine's manifest, annotations of an OCI index, wherever they stand. */
-function forgetNames(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(forgetNames);
+function readJson(content: Buffer): unknown {
+  const value = JSON.parse(content.toString('utf8')) as unknown;
+  if (Array.isArray(value) && value.length > 1) throw new ForgeError('invalid', 'the export holds more than one image');
+  return value;
+}
+
+/** `RepoTags` of the engine's manifest; annotations of an OCI index, wherever they stand. */
+function rename(value: unknown, ownName: string): unknown {
+  if (Array.isArray(value)) return value.map((inner) => rename(inner, ownName));
   if (typeof value !== 'object' || value === null) return value;
   const kept = Object.entries(value).filter(([key]) => key !== 'annotations');
-  return Object.fromEntries(kept.map(([key, inner]) => [key, key === 'RepoTags' ? null : forgetNames(inner)]));
+  return Object.fromEntries(kept.map(([key, inner]) => [key, key === 'RepoTags' ? [ownName] : rename(inner, ownName)]));
 }
 
 async function readSmall(entry: TarEntry): Promise<Buffer> {
