@@ -54,6 +54,7 @@ export const settings = {
   buildNoProxy: text('', 'Hosts that builds reach without a proxy.', 'localhost,127.0.0.1'),
   sourceMaxBytes: size(2048 * mib, 'Largest source (all files of a push together).', '4G'),
   sourceMaxEntries: number(200_000, 'Most files and folders in a source.', '500000'),
+  volumeMaxBytes: size(100 * 1024 * mib, 'Largest backup that volumes:restore takes: all files of it together.', '500G'),
   minFreeBytes: size(1024 * mib, 'A deploy is refused when the disk has less free than this.', '5G'),
   keepReleases: number(10, 'Images of releases that are kept per app, the one that serves among them; releases:keep sets it for one app.', '5'),
   keepImageBytes: size(50 * 1024 * mib, 'All kept images together: beyond it, the images that served longest ago go first.', '20G'),

@@ -1,4 +1,4 @@
-/** An untrusted tar on its way into a volume: checked entry by entry while it streams, nothing of it held but the entry at hand. */
+/** An untrusted tar on its way into a volume: checked entry by entry while it streams, nothing of it held but the entry at hand and where folders and symlinks are. */
 import { once } from 'node:events';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,6 +8,7 @@ import { addTarEntry } from '../build/rewrite-tar.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import { untilAborted } from '../wait.ts';
 import { readVolumeEntry } from './volume-entry.ts';
+import { createVolumePlaces } from './volume-places.ts';
 
 export interface VolumeArchive {
   /** What is to be unpacked; fails with the reason when the archive is refused. */
@@ -22,12 +23,17 @@ export interface VolumeContents {
 }
 
 const maxEntries = 10_000_000;
+/** Headers and what fills them up, beside the bytes of the files. */
+const maxOverheadBytes = 16 * 1024 ** 3;
+/** gzip can reach 1032:1. Files of an app may be mostly zeros, but not so many of them. */
+const maxRatio = 200;
+const ratioCheckedFromBytes = 1024 ** 3;
 
-/** `input` is a tar, plain or gzip. Throws nothing itself: see `done`. */
-export function checkVolumeArchive(input: Readable, signal: AbortSignal): VolumeArchive {
+/** `input` is a tar, plain or gzip; `maxBytes` are its files together. Throws nothing itself: see `done`. */
+export function checkVolumeArchive(input: Readable, { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal }): VolumeArchive {
   const pack = tarPack();
   const archive = Readable.from(pack);
-  const done = rewrite(input, pack, signal).catch((error: unknown) => {
+  const done = rewrite(input, { pack, maxBytes, signal }).catch((error: unknown) => {
     const reason = signal.aborted ? abortError(signal) : asArchiveError(error);
     pack.destroy(reason);
     throw reason;
@@ -36,11 +42,20 @@ export function checkVolumeArchive(input: Readable, signal: AbortSignal): Volume
   return { archive, done };
 }
 
-async function rewrite(input: Readable, pack: Pack, signal: AbortSignal): Promise<VolumeContents> {
+interface Rewrite {
+  readonly pack: Pack;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+async function rewrite(input: Readable, { pack, maxBytes, signal }: Rewrite): Promise<VolumeContents> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const extract = tarExtract();
-  const unpacked = (await isGzip(input, signal)) ? pipeline(input, createGunzip(), createEndCheck(), extract, { signal: either }) : pipeline(input, createEndCheck(), extract, { signal: either });
+  const meter = createMeter(maxBytes);
+  const unpacked = (await isGzip(input, signal))
+    ? pipeline(input, meter.compressed, createGunzip(), meter.plain, extract, { signal: either })
+    : pipeline(input, meter.plain, extract, { signal: either });
   let reason: unknown;
   const settle = (error: unknown): undefined => {
     if (!failed.signal.aborted) reason = error;
@@ -48,7 +63,7 @@ async function rewrite(input: Readable, pack: Pack, signal: AbortSignal): Promis
     extract.destroy();
     return undefined;
   };
-  const copied = untilAborted(copyEntries(extract, pack, either), either);
+  const copied = untilAborted(copyEntries(extract, { pack, maxBytes, signal: either }), either);
   const [contents] = await Promise.all([copied.catch(settle), unpacked.catch(settle)]);
   if (failed.signal.aborted || !contents) throw reason;
   // Only now: an archive that breaks off must not look whole to who unpacks it.
@@ -56,13 +71,16 @@ async function rewrite(input: Readable, pack: Pack, signal: AbortSignal): Promis
   return contents;
 }
 
-async function copyEntries(extract: Extract, pack: Pack, signal: AbortSignal): Promise<VolumeContents> {
+async function copyEntries(extract: Extract, { pack, maxBytes, signal }: Rewrite): Promise<VolumeContents> {
+  const places = createVolumePlaces();
   let entries = 0;
   let bytes = 0;
   for await (const body of extract) {
     const entry = readVolumeEntry(body.header);
+    places.take(entry);
     entries += 1;
     bytes += entry.size;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
     if (entries > maxEntries) throw new ForgeError('invalid', `the backup was refused: it has more than ${maxEntries} entries`);
     if (entry.type === 'file' && entry.size > 0) await pipeline(body, pack.entry(entry), { signal });
     else {
@@ -73,17 +91,33 @@ async function copyEntries(extract: Extract, pack: Pack, signal: AbortSignal): P
   return { entries, bytes };
 }
 
-/** Without its end marker the sender broke off. */
-function createEndCheck(): Transform {
+/** Counts both sides of a decompression, and that the archive has its end marker: without it the sender broke off. */
+function createMeter(maxBytes: number): { readonly compressed: Transform; readonly plain: Transform } {
+  let compressedBytes = Infinity;
+  let plainBytes = 0;
   let tail: Buffer = Buffer.alloc(0);
-  return new Transform({
+  const compressed = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      tail = chunk.length >= 512 ? chunk.subarray(-512) : Buffer.concat([tail, chunk]).subarray(-512);
+      compressedBytes = chunk.length + (compressedBytes === Infinity ? 0 : compressedBytes);
       done(null, chunk);
+    },
+  });
+  const plain = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      plainBytes += chunk.length;
+      tail = chunk.length >= 512 ? chunk.subarray(-512) : Buffer.concat([tail, chunk]).subarray(-512);
+      const isBomb = plainBytes > ratioCheckedFromBytes && plainBytes > maxRatio * compressedBytes;
+      done(isBomb ? tooDense() : plainBytes > maxBytes + maxOverheadBytes ? tooLarge(maxBytes) : null, chunk);
     },
     flush: (done) => done(tail.length === 512 && tail.every((byte) => byte === 0) ? null : new Error('it ends before its end marker')),
   });
+  return { compressed, plain };
 }
+
+const tooLarge = (maxBytes: number): ForgeError => new ForgeError('invalid', `the backup was refused: its files are larger than ${maxBytes} bytes together`, { hint: 'the limit is forge’s setting volumeMaxBytes' });
+
+const tooDense = (): ForgeError =>
+  new ForgeError('invalid', `the backup was refused: it unpacks to more than ${maxRatio} times its size`, { hint: 'send it uncompressed: gunzip < data.tar.gz | ssh forge@host volumes:restore APP VOLUME' });
 
 async function isGzip(stream: Readable, signal: AbortSignal): Promise<boolean> {
   while (!stream.readableEnded && !stream.destroyed) {

@@ -37,7 +37,7 @@ export interface Volumes {
 
 export interface VolumesParts extends TurnParts {
   readonly volumes: VolumeStore;
-  readonly config: Pick<Config, 'minFreeBytes'>;
+  readonly config: Pick<Config, 'minFreeBytes' | 'volumeMaxBytes'>;
   readonly diskDirectories: readonly string[];
   /** How long a restore waits for the next bytes of its archive. Default: a minute. */
   readonly inputIdleMs?: number;
@@ -103,10 +103,10 @@ async function restore({ app: appName, name, archive, isForced, signal }: Volume
   const engineName = prepareReplacement(store, appName, name);
   parts.filling.add(engineName);
   try {
-    using space = watchFreeSpace({ directories: diskDirectories, minFreeBytes: config.minFreeBytes / 2, signal });
+    using space = watchFreeSpace({ directories: diskDirectories, minFreeBytes: config.minFreeBytes / 2, what: 'the restore', signal });
     // The app's turn is held: a client that says nothing more must not keep it.
     const input = withIdleDeadline(archive, { ms: inputIdleMs, message: `nothing more of the backup came for ${inputIdleMs / 1000} seconds: the volume ${name} is as it was` });
-    const contents = await fillVolume(engineName, { archive: input, signal: space.signal, volumes });
+    const contents = await fillVolume(engineName, { archive: input, maxBytes: config.volumeMaxBytes, signal: space.signal, volumes });
     replaceVolume(store, { app: appName, name, engineName });
     return contents;
   } finally {
@@ -115,10 +115,18 @@ async function restore({ app: appName, name, archive, isForced, signal }: Volume
   }
 }
 
+export interface Filling {
+  readonly archive: Readable;
+  /** Its files together; default: what the disk has room for. */
+  readonly maxBytes?: number;
+  readonly signal: AbortSignal;
+  readonly volumes: VolumeStore;
+}
+
 /** Makes the volume and unpacks the checked archive into it. */
-export async function fillVolume(engineName: string, { archive, signal, volumes }: { readonly archive: Readable; readonly signal: AbortSignal; readonly volumes: VolumeStore }): Promise<VolumeContents> {
+export async function fillVolume(engineName: string, { archive, maxBytes = Infinity, signal, volumes }: Filling): Promise<VolumeContents> {
   await volumes.create(engineName);
-  const checked = checkVolumeArchive(archive, signal);
+  const checked = checkVolumeArchive(archive, { maxBytes, signal });
   try {
     await volumes.write(engineName, checked.archive, signal);
   } catch (error) {

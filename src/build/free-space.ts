@@ -28,15 +28,15 @@ export async function checkFreeSpace({ directories, minFreeBytes }: FreeSpaceOpt
 }
 
 /**
- * A signal that aborts with `exhausted` when a build has filled the disk down to the limit, or with the parent's reason:
+ * A signal that aborts with `exhausted` when a build (or `what`) has filled the disk down to the limit, or with the parent's reason:
  * what one build writes must not stop every app on the machine. Disposing ends the watch.
  */
-export function watchFreeSpace({ signal, ...options }: FreeSpaceOptions & { readonly signal: AbortSignal }): { readonly signal: AbortSignal } & Disposable {
+export function watchFreeSpace({ signal, what = 'the build', ...options }: FreeSpaceOptions & { readonly what?: string; readonly signal: AbortSignal }): { readonly signal: AbortSignal } & Disposable {
   const controller = new AbortController();
   const look = async (): Promise<void> => {
     await checkFreeSpace(options).catch((error: unknown) => {
       if (!isForgeError(error)) throw error;
-      controller.abort(new ForgeError('exhausted', error.message.replace('nothing was built', 'the build was ended'), error.hint === undefined ? {} : { hint: error.hint }));
+      controller.abort(new ForgeError('exhausted', error.message.replace('nothing was built', `${what} was ended`), error.hint === undefined ? {} : { hint: error.hint }));
     });
   };
   const timer = every(intervalMs, look, () => undefined);

@@ -91,7 +91,7 @@ export function openStage(): Stage {
       store, data, docker: connectDocker(join(data, 'no-engine.sock')), dataId: 'test', domain: 'localhost', forge: '1.2.3', backupDir: join(data, 'backups'), schedule: '', keep: 7, log: silentLog,
       readVolume: async () => undefined,
     }),
-    volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0 }, diskDirectories: [], settle: async () => undefined, log: silentLog }),
+    volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0, volumeMaxBytes: 1024 ** 4 }, diskDirectories: [], settle: async () => undefined, log: silentLog }),
     apps: mover(stage),
     jobs,
     cron: createCron({ store, jobs, config: room, log: silentLog }),
