@@ -32,6 +32,8 @@ export function attachmentOf(socket: Duplex, { hasTerminal, signal }: { readonly
   const close = () => void socket.destroy();
   // Errors reach whoever carries; without a listener they would end forge.
   socket.on('error', () => undefined);
+  // Whoever left while the engine was still handing it over is not told again.
+  if (signal.aborted) close();
   signal.addEventListener('abort', close, { once: true });
 
   const carry = async ({ stdin, stdout, stderr }: Streams): Promise<void> => {

@@ -1,6 +1,6 @@
 /** A command in an instance that serves: a person looks into it. */
 import { randomBytes } from 'node:crypto';
-import { startExec } from '../docker/exec.ts';
+import { startExec, type RunningExec } from '../docker/exec.ts';
 import { runInContainer } from '../docker/run-in-container.ts';
 import type { Streams } from '../docker/attach.ts';
 import type { Instance, Release, Terminal } from '../domain.ts';
@@ -28,7 +28,9 @@ const marker = 'FORGE_SESSION';
  */
 const endSession = 'for p in /proc/[0-9]*; do if grep -qs "$1" "$p/environ"; then kill "-$2" "${p#/proc/}" 2>/dev/null; fi; done; :';
 const graceMs = 2_000;
-const endTimeoutMs = 10_000;
+const endTimeoutMs = 30_000;
+/** On a busy machine a command may begin only after it was looked for. */
+const endAttempts = 10;
 /** The engine tells the exit status a moment after the end of the streams. */
 const statusTimeoutMs = 10_000;
 const statusPauseMs = 20;
@@ -51,20 +53,23 @@ export async function enter(request: EnterRequest, parts: RuntimeParts): Promise
       }
     });
   } catch (error) {
-    if (signal.aborted) await end(instance, session, parts);
+    if (signal.aborted) await end(exec, { instance, session }, parts);
     throw error instanceof ForgeError && error.code === 'conflict' ? new ForgeError('conflict', `${instance.name} does not run`, { cause: error }) : error;
   } finally {
     exec.attachment.close();
   }
 }
 
-async function end({ containerId, name }: Instance, session: string, { docker, log }: RuntimeParts): Promise<void> {
+async function end(exec: RunningExec, { instance, session }: { readonly instance: Instance; readonly session: string }, { docker, log }: RuntimeParts): Promise<void> {
+  const signalAll = async (kind: 'HUP' | 'KILL') =>
+    await runInContainer(docker, { containerId: instance.containerId, argv: ['sh', '-c', endSession, 'sh', session, kind], timeoutMs: endTimeoutMs, signal: new AbortController().signal });
   try {
-    for (const kind of ['HUP', 'KILL']) {
-      if (kind === 'KILL') await delay(graceMs);
-      await runInContainer(docker, { containerId, argv: ['sh', '-c', endSession, 'sh', session, kind], timeoutMs: endTimeoutMs, signal: new AbortController().signal });
+    await signalAll('HUP');
+    for (let attempt = 0; attempt === 0 || (attempt < endAttempts && (await exec.status()) === undefined); attempt += 1) {
+      await delay(graceMs);
+      await signalAll('KILL');
     }
   } catch (error) {
-    log.info({ err: error, instance: name }, 'a command in an instance could not be ended with its session');
+    log.info({ err: error, instance: instance.name }, 'a command in an instance could not be ended with its session');
   }
 }
