@@ -1,11 +1,11 @@
 /** An app in one file: from one forge to another, whole or not at all. */
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appFolder, bootForge, dockerfileApp, type Command, type RunningForge } from '../support/forge.ts';
+import { appFolder, bootForge, dockerfileApp, until, type Command, type RunningForge } from '../support/forge.ts';
 
 const server = `
 const fs = require('node:fs');
@@ -92,6 +92,26 @@ describe('an exported app', () => {
       expect(exitCode).toBe(2);
     }
     expect(await traces()).toEqual(none);
+  });
+
+  it('of which an import is killed once its image is there leaves nothing after the next start, the image neither', async () => {
+    // Both forges use one engine: the image must not be there.
+    const { image } = (await home.json<{ image: { reference: string } }[]>('releases:list', 'hello'))[0] ?? { image: undefined };
+    await ok(home.ssh$(['apps:destroy', 'hello', '--confirm', 'hello']));
+    if (image) await execa('docker', ['rmi', '-f', image.reference], { reject: false });
+    const images = async (): Promise<string> => (await execa('docker', ['images', '-q', `forge-${dataId(away)}/greeter`])).stdout;
+    const input = new PassThrough();
+    const importing = execa('ssh', [...sshWords(away), 'apps:import', 'greeter'], { input, reject: false });
+    const size = statSync(path).size;
+    input.write(`${passphrase}\n`);
+    // The last of its volume does not come.
+    createReadStream(path, { end: size - 100_000 }).pipe(input, { end: false });
+    await until('the image is loaded', async () => (await images()) !== '', 120_000);
+    await away.end('SIGKILL');
+    input.destroy();
+    await importing;
+    await away.begin();
+    await until('nothing of it is left', async () => JSON.stringify([await traces(), await images()]) === JSON.stringify([none, '']), 60_000);
   });
 
   it('answers on another forge with its config, files, limits and code', async () => {
