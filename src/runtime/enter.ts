@@ -26,10 +26,10 @@ const marker = 'FORGE_SESSION';
  * The engine cannot end a command that it started in a container, so another one does, inside, where process ids mean
  * something. An image without a shell and grep has to wait for the end of the command's input.
  */
-const endSession = 'for p in /proc/[0-9]*; do if grep -qs "$1" "$p/environ"; then kill "-$2" "${p#/proc/}" 2>/dev/null; fi; done; :';
+const endSession = 'for p in $(grep -ls "$1" /proc/[0-9]*/environ); do p="${p#/proc/}"; kill "-$2" "${p%/environ}" 2>/dev/null; done; :';
 const graceMs = 2_000;
 const endTimeoutMs = 30_000;
-/** On a busy machine a command may begin only after it was looked for. */
+/** On a busy machine a command may begin only after it was looked for, or be looked for too slowly. */
 const endAttempts = 10;
 /** The engine tells the exit status a moment after the end of the streams. */
 const statusTimeoutMs = 10_000;
@@ -63,13 +63,14 @@ export async function enter(request: EnterRequest, parts: RuntimeParts): Promise
 async function end(exec: RunningExec, { instance, session }: { readonly instance: Instance; readonly session: string }, { docker, log }: RuntimeParts): Promise<void> {
   const signalAll = async (kind: 'HUP' | 'KILL') =>
     await runInContainer(docker, { containerId: instance.containerId, argv: ['sh', '-c', endSession, 'sh', session, kind], timeoutMs: endTimeoutMs, signal: new AbortController().signal });
-  try {
-    await signalAll('HUP');
-    for (let attempt = 0; attempt === 0 || (attempt < endAttempts && (await exec.status()) === undefined); attempt += 1) {
-      await delay(graceMs);
-      await signalAll('KILL');
+  for (let attempt = 0; attempt < endAttempts; attempt += 1) {
+    try {
+      await signalAll(attempt === 0 ? 'HUP' : 'KILL');
+      if (attempt > 0 && (await exec.status()) !== undefined) return;
+    } catch (error) {
+      log.info({ err: error, instance: instance.name }, 'a command in an instance could not be ended with its session');
+      if (!(error instanceof ForgeError) || error.code !== 'timeout') return;
     }
-  } catch (error) {
-    log.info({ err: error, instance: instance.name }, 'a command in an instance could not be ended with its session');
+    await delay(graceMs);
   }
 }
