@@ -3,6 +3,7 @@ import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from '
 import { existsSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import { parseAppName, parseBranch } from '../names.ts';
 import { runProcess } from '../run-process.ts';
 import { delay } from '../wait.ts';
@@ -50,9 +51,10 @@ export interface RepositoriesOptions {
   readonly hooksPath: string;
   /** The node that runs hooks, named `node`. */
   readonly nodePath: string;
+  readonly log: Log;
 }
 
-export function createRepositories({ directory, hooksPath, nodePath }: RepositoriesOptions): Repositories {
+export function createRepositories({ directory, hooksPath, nodePath, log }: RepositoriesOptions): Repositories {
   const environment = gitEnvironment(dirname(nodePath));
   const compacting = new Set<string>();
   const creations = new Map<string, Promise<string>>();
@@ -107,7 +109,7 @@ export function createRepositories({ directory, hooksPath, nodePath }: Repositor
       if (exitCode !== 0) throw new ForgeError('failed', `could not compact the repository of ${app}: ${stderr.trim()}`);
     },
     cleanQuarantines: async () => {
-      await endLeftOverPushes(directory);
+      await endLeftOverPushes(directory, { log });
       await cleanAll(directory);
     },
   };

@@ -82,7 +82,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   stack.defer(async () => await proxy.close());
   const logs = createLogCollector({ docker, directory: join(config.data, 'logs'), log });
   stack.defer(async () => await logs.close());
-  const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
+  const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath, log });
   await repositories.cleanQuarantines();
   const volumes = { find: (app: string, name: string) => getMountedVolume(store, app, name), setFilled: (name: string) => setVolumeFilled(store, name) };
   const runtime = createRuntime({ docker, dataId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });

@@ -61,7 +61,7 @@ export async function createGitWorld(): Promise<GitWorld> {
   const secrets: string[] = [];
   const outcomes: unknown[] = [];
   const records: PushRecord[] = [];
-  const repositories = createRepositories({ directory: join(folder, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath });
+  const repositories = createRepositories({ directory: join(folder, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath, log: createLog('silent', 'test') });
   const socketPath = join(folder, 'admin.sock');
   const authorize = (actor: Actor, app: string): void => {
     if (actor.isAdmin || actor.apps.includes(app)) return;
