@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Session } from '../domain.ts';
 import { exitStatusOf, ForgeError, isForgeError } from '../errors.ts';
-import { recordAudit } from '../store/audit.ts';
+import { recordAudit, type AuditRecord } from '../store/audit.ts';
 import { findApp, noSuchApp } from '../store/apps.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { createReport } from '../report.ts';
@@ -64,9 +64,18 @@ export async function perform(operation: Operation, raw: Readonly<Record<string,
     outcome = isForgeError(error) ? error.code : 'internal';
     throw error;
   } finally {
-    const { name, via } = session.actor;
     const named = app ?? (typeof input['app'] === 'string' ? input['app'] : undefined);
-    recordAudit(services.store, { actor: name, via, action: operation.name, app: named, details: { ...operation.audit?.(input), outcome } });
+    keepRecord({ action: operation.name, app: named, details: { ...operation.audit?.(input), outcome } }, context);
+  }
+}
+
+/** A record that cannot be kept (the disk is full) changes nothing about what has happened. */
+function keepRecord(record: Pick<AuditRecord, 'action' | 'app' | 'details'>, { session, services }: Context): void {
+  const { name, via } = session.actor;
+  try {
+    recordAudit(services.store, { actor: name, via, ...record });
+  } catch (error) {
+    services.log.error({ err: error, action: record.action, app: record.app }, 'an operation could not be recorded in the audit');
   }
 }
 

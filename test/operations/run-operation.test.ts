@@ -47,6 +47,13 @@ describe('apps', () => {
     expect(await stage.ok('audit', '-a', 'other')).toBe('Nothing was changed yet.\n');
   });
 
+  test('a change whose record cannot be kept ends as it ended', async () => {
+    const stage = openStage();
+    stage.store.db.run("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END");
+    expect(await stage.ok('apps:create', 'hello')).toContain('http://hello.localhost:8080');
+    expect(await stage.run(['apps:create', 'hello'])).toMatchObject({ status: 5, stderr: expect.stringContaining('exists already') as string });
+  });
+
   test.each(['Hello', '../x', 'a;b', '$(id)', 'a\nb', 'a'.repeat(31), 'forge'])('no app is created under the name %j', async (name) => {
     const stage = openStage();
     const { status, stderr } = await stage.run(['apps:create', name]);
