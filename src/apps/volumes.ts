@@ -13,7 +13,7 @@ import type { VolumeStore } from '../runtime/volume-store.ts';
 import type { Store } from '../store/store.ts';
 import { createVolume, dropVolume, findDroppedVolumes, forgetDroppedVolume, getVolume, prepareReplacement, replaceVolume, type Volume } from '../store/volumes.ts';
 import { checkVolumeArchive, type VolumeContents } from './volume-archive.ts';
-import { withIdleDeadline } from './with-idle-deadline.ts';
+import { withIdleDeadline } from '../with-idle-deadline.ts';
 
 export interface VolumeRequest {
   readonly app: string;

@@ -74,7 +74,11 @@ describe('a push that waits', () => {
     const id = await inStatus('hello', 'building');
     const other = await appFolder(dockerfileApp('other'));
     expect(await forge.forge$(['apps:create', 'other'])).toMatchObject({ exitCode: 0 });
-    const waiting = forge.push(other, 'other');
+    await forge.commit(other);
+    const waiting = forge.git$(other, ['push', forge.remote('other'), 'main']);
+    let told = '';
+    waiting.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()));
+    await until('the push has its place in line', async () => told.includes('place 1 in line') || undefined);
     const second = await inStatus('other', 'queued');
     expect(await forge.ssh$(['deployments:cancel', second])).toMatchObject({ exitCode: 0 });
     expect(await waiting).toMatchObject({ exitCode: 1, all: expect.stringContaining('place 1 in line') as string });

@@ -17,7 +17,7 @@ import { createVolume, findVolume } from '../../store/volumes.ts';
 import { removeEverything } from '../destroy.ts';
 import type { AppParts, AppRequest } from '../parts.ts';
 import { fillVolume } from '../volumes.ts';
-import { withIdleDeadline } from '../with-idle-deadline.ts';
+import { withIdleDeadline } from '../../with-idle-deadline.ts';
 import { checkPassphrase } from './export-app.ts';
 import { openExport, type ExportReader, type Section } from './export-file.ts';
 import { imageSection, repositorySection } from './format.ts';

@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { withIdleDeadline } from '../../src/apps/with-idle-deadline.ts';
+import { withIdleDeadline } from '../src/with-idle-deadline.ts';
 
 const options = { ms: 60_000, message: 'nothing came' };
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));

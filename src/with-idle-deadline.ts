@@ -1,6 +1,6 @@
 /** Input of a client, who may go silent without going away. */
 import { Readable } from 'node:stream';
-import { withTimeout } from '../wait.ts';
+import { withTimeout } from './wait.ts';
 
 /**
  * The same bytes. Fails with `timeout` when none came for `ms` although they were asked for: time in which the reader is busy
