@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { extract as tarExtract, pack as tarPack, type Extract, type Pack } from 'tar-stream';
 import { addTarEntry } from '../build/rewrite-tar.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { createTarEnd } from '../tar-end.ts';
 import { untilAborted } from '../wait.ts';
 import { readVolumeEntry } from './volume-entry.ts';
 import { createVolumePlaces } from './volume-places.ts';
@@ -95,7 +96,7 @@ async function copyEntries(extract: Extract, { pack, maxBytes, signal }: Rewrite
 function createMeter(maxBytes: number): { readonly compressed: Transform; readonly plain: Transform } {
   let compressedBytes = Infinity;
   let plainBytes = 0;
-  let tail: Buffer = Buffer.alloc(0);
+  const end = createTarEnd();
   const compressed = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       compressedBytes = chunk.length + (compressedBytes === Infinity ? 0 : compressedBytes);
@@ -105,11 +106,11 @@ function createMeter(maxBytes: number): { readonly compressed: Transform; readon
   const plain = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       plainBytes += chunk.length;
-      tail = chunk.length >= 512 ? chunk.subarray(-512) : Buffer.concat([tail, chunk]).subarray(-512);
+      end.add(chunk);
       const isBomb = plainBytes > ratioCheckedFromBytes && plainBytes > maxRatio * compressedBytes;
       done(isBomb ? tooDense() : plainBytes > maxBytes + maxOverheadBytes ? tooLarge(maxBytes) : null, chunk);
     },
-    flush: (done) => done(tail.length === 512 && tail.every((byte) => byte === 0) ? null : new Error('it ends before its end marker')),
+    flush: (done) => done(end.isReached() ? null : new Error('it ends before its end marker')),
   });
   return { compressed, plain };
 }

@@ -4,7 +4,7 @@
  *
  *   data/…                files of the data directory, repositories and forge.db among them
  *   images/000001 …       what the engine saved, in pieces to be put together
- *   volumes/<name>/000001 …  a tar of the volume, in pieces likewise
+ *   volumes/<name>/000001 …  a tar of the volume, in pieces likewise; copied again, volumes/<name>.2/…
  */
 import { z } from 'zod';
 
@@ -31,7 +31,8 @@ export const contents = z.object({
   apps: z.array(z.string()),
   /** `reference` is what releases call it, `tag` what it was saved by. */
   images: z.array(z.object({ reference: z.string(), tag: z.string() })),
-  volumes: z.array(z.object({ app: z.string(), name: z.string(), engineName: z.string() })),
+  /** `folder` is where its pieces are, unless that is `volumes/<engineName>`. What lies below others was not copied whole. */
+  volumes: z.array(z.object({ app: z.string(), name: z.string(), engineName: z.string(), folder: z.string().optional() })),
   /** What should be in it and could not be had, in words. */
   missing: z.array(z.string()),
   entries: z.record(z.string(), entry),

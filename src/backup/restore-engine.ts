@@ -53,11 +53,10 @@ export async function restoreEngine(request: EngineRestore, parts: VolumeRestore
       onStep(`Images: ${contents.images.length}`);
       return await loadImages(parts.docker, tar, signal);
     }
-    const engineName = folder.slice(volumesFolder.length + 1);
-    const volume = contents.volumes.find((one) => one.engineName === engineName);
-    if (!volume || present.has(engineName)) return;
+    const volume = contents.volumes.find((one) => folder === (one.folder ?? `${volumesFolder}/${one.engineName}`));
+    if (!volume || present.has(volume.engineName)) return;
     onStep(`Volume ${volume.name} of ${volume.app}`);
-    await volumes.fill(engineName, tar, signal);
+    await volumes.fill(volume.engineName, tar, signal);
   });
   const ids = await findIds(contents, parts.docker);
   await volumes.complete();

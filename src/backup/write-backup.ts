@@ -25,7 +25,7 @@ export interface BackupParts {
   readonly forge: string;
   /** Where scheduled backups lie: they are no part of one. */
   readonly backupDir: string;
-  /** The volume as a tar, read while `use` runs. Throws `not-found`. */
+  /** The volume as a tar, read while `use` runs. Throws `not-found`; `use` fails with `conflict` when it could not be copied whole. */
   readVolume(engineName: string, options: { readonly signal: AbortSignal; use(tar: Readable): Promise<void> }): Promise<void>;
 }
 
@@ -48,6 +48,8 @@ export interface BackupSummary {
   /** What should be in it and could not be had, in words. */
   readonly missing: readonly string[];
 }
+
+const volumeAttempts = 3;
 
 type Contents = { -readonly [K in keyof BackupContents]: BackupContents[K] };
 
@@ -119,11 +121,23 @@ async function writeVolumes(writer: BackupWriter, contents: Contents, { db, part
     const [app, name, engineName] = [row['app'], row['name'], row['engine_name']].map(String) as [string, string, string];
     onStep(`Volume ${name} of ${app}`);
     try {
-      await parts.readVolume(engineName, { signal, use: async (tar) => await writer.pieces(`${volumesFolder}/${engineName}`, tar) });
-      contents.volumes = [...contents.volumes, { app, name, engineName }];
+      contents.volumes = [...contents.volumes, { app, name, engineName, ...(await writeVolume(writer, engineName, parts, signal)) }];
     } catch (error) {
-      if (!isForgeError(error) || error.code !== 'not-found') throw error;
+      if (!isForgeError(error) || (error.code !== 'not-found' && error.code !== 'conflict')) throw error;
       contents.missing = [...contents.missing, `the volume ${name} of ${app}: ${error.message}`];
+    }
+  }
+}
+
+/** Copied again when the engine broke off. What has been written of it stays in the file, below a folder that nothing names. */
+async function writeVolume(writer: BackupWriter, engineName: string, parts: BackupParts, signal: AbortSignal): Promise<{ folder?: string }> {
+  for (let attempt = 1; ; attempt++) {
+    const folder = `${volumesFolder}/${engineName}${attempt === 1 ? '' : `.${attempt}`}`;
+    try {
+      await parts.readVolume(engineName, { signal, use: async (tar) => await writer.pieces(folder, tar) });
+      return attempt === 1 ? {} : { folder };
+    } catch (error) {
+      if (!isForgeError(error) || error.code !== 'conflict' || attempt === volumeAttempts) throw error;
     }
   }
 }

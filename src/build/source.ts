@@ -12,6 +12,7 @@ import { createGunzip } from 'node:zlib';
 import { extract as tarExtract, pack as tarPack, type Extract, type Pack } from 'tar-stream';
 import type { Source } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { createTarEnd } from '../tar-end.ts';
 import { untilAborted } from '../wait.ts';
 import { addTarEntry, type TarEntry, type TarHeader } from './rewrite-tar.ts';
 import { createSourceContents, type SourceContents, type SourceLimits } from './source-contents.ts';
@@ -128,7 +129,7 @@ const headerOf = (entry: SourceEntry, mtime: Date): TarHeader => ({
 function createMeter(rawLimitBytes: number): { compressed: Transform; plain: Transform } {
   let compressedBytes: number | undefined;
   let plainBytes = 0;
-  let tail: Buffer = Buffer.alloc(0);
+  const end = createTarEnd();
   const compressed = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       compressedBytes = (compressedBytes ?? 0) + chunk.length;
@@ -138,14 +139,12 @@ function createMeter(rawLimitBytes: number): { compressed: Transform; plain: Tra
   const plain = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       plainBytes += chunk.length;
-      tail = chunk.length >= 512 ? chunk.subarray(-512) : Buffer.concat([tail, chunk]).subarray(-512);
+      end.add(chunk);
       if (plainBytes > rawLimitBytes) return done(tooLarge(rawLimitBytes));
       const isBomb = compressedBytes !== undefined && plainBytes > ratioCheckedFromBytes && plainBytes > maxRatio * compressedBytes;
       done(isBomb ? new ForgeError('invalid', `the source was refused: it unpacks to more than ${maxRatio} times its size`) : null, chunk);
     },
-    flush(done) {
-      done(tail.length === 512 && tail.every((byte) => byte === 0) ? null : new Error('it ends before its end marker'));
-    },
+    flush: (done) => done(end.isReached() ? null : new Error('it ends before its end marker')),
   });
   return { compressed, plain };
 }

@@ -8,6 +8,7 @@ import { ensureEmptyImage } from '../docker/empty-image.ts';
 import { findVolumes, mountVolume, removeVolume } from '../docker/volumes.ts';
 import { ForgeError } from '../errors.ts';
 import { blankLabels, labels } from '../labels.ts';
+import { wholeTar } from '../tar-end.ts';
 import { withTimeout } from '../wait.ts';
 
 export interface VolumeEngine {
@@ -28,7 +29,8 @@ export const strayLabels = (dataId: string): Record<string, string> => ({ [label
 
 /**
  * The volume as a tar whose entries begin with `root`, read while `use` runs: files as they are while apps go on writing.
- * Throws `not-found` for a volume that the engine does not have, and makes none.
+ * Throws `not-found` for a volume that the engine does not have, and makes none. `use` reads a failure with the code
+ * `conflict` in place of the end when the engine broke off: it does so, without a word, after a file that shrinks while it is copied.
  */
 export async function readVolumeFiles(
   engineName: string,
@@ -37,8 +39,9 @@ export async function readVolumeFiles(
 ): Promise<void> {
   await inVolumeContainer(engineName, engine, async (containerId) => {
     const path = `${folder}${root}${options.entries === './' ? '/.' : ''}`;
-    const tar = await openArchive(engine.docker, { containerId, path, signal: options.signal });
-    if (!tar) throw noVolume(engineName);
+    const copied = await openArchive(engine.docker, { containerId, path, signal: options.signal });
+    if (!copied) throw noVolume(engineName);
+    const tar = wholeTar(copied, () => cutOff(engineName));
     try {
       await options.use(tar);
     } finally {
@@ -94,3 +97,6 @@ async function inVolumeContainer(engineName: string, engine: VolumeEngine, task:
 }
 
 const noVolume = (engineName: string): ForgeError => new ForgeError('not-found', `the Docker Engine has no volume ${engineName}`);
+
+const cutOff = (engineName: string): ForgeError =>
+  new ForgeError('conflict', `the volume ${engineName} was not copied whole: a file in it became shorter meanwhile`, { hint: 'try again; or stop the app first (forge ps:stop APP), so that nothing is written meanwhile' });

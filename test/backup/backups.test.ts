@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createBackups, type Backups, type BackupsParts } from '../../src/backup/backups.ts';
 import { checkBackup } from '../../src/backup/restore-backup.ts';
@@ -9,7 +10,7 @@ import { backupOperations } from '../../src/operations/backups.ts';
 import { createStyle } from '../../src/operations/style.ts';
 import { beginBackup } from '../../src/store/backups.ts';
 import type { Store } from '../../src/store/store.ts';
-import { silentLog } from '../store/open-test-store.ts';
+import { silentLog, temporaryDirectory } from '../store/open-test-store.ts';
 import { forgeWithoutApps } from './forge-without-apps.ts';
 
 const minute = 60_000;
@@ -139,5 +140,41 @@ describe('backups that are asked for', () => {
     await expect(backups.create(demand)).rejects.toThrow('no such table');
     store.db.script('ALTER TABLE away RENAME TO backups');
     expect(await backups.create(demand)).toMatchObject({ apps: 1 });
+  });
+});
+
+describe('a volume that the engine could not copy whole', () => {
+  const demand = { actor: 'ada', hasLogs: false, onStep: () => undefined, signal: new AbortController().signal };
+  const cutOff = new ForgeError('conflict', 'it was not copied whole');
+  /** Whose first `failures` copies break off after some bytes. */
+  const backUp = async (failures: number) => {
+    let reads = 0;
+    const { backups, store } = await scheduled({
+      readVolume: async (_name, { use }) => {
+        reads += 1;
+        const isCutOff = reads <= failures;
+        await use(Readable.from((async function* () { yield Buffer.alloc(9 * 1024 * 1024, reads); if (isCutOff) throw cutOff; })()));
+      },
+    });
+    store.db.run(`INSERT INTO volumes (app, name, engine_name, created_at) VALUES ('shop', 'data', 'x', '')`);
+    const file = join(temporaryDirectory(), 'file');
+    const output = createWriteStream(file);
+    const summary = await backups.create({ ...demand, output });
+    output.end();
+    await finished(output);
+    return { summary, contents: (await checkBackup(file, demand.signal)).contents };
+  };
+
+  it('is copied again, and the copy that is whole is the one that counts', async () => {
+    const { summary, contents } = await backUp(2);
+    expect(summary).toMatchObject({ volumes: 1, missing: [] });
+    expect(contents.volumes).toEqual([{ app: 'shop', name: 'data', engineName: 'x', folder: 'volumes/x.3' }]);
+    expect((await backUp(0)).contents.volumes).toEqual([{ app: 'shop', name: 'data', engineName: 'x' }]);
+  });
+
+  it('is told to be missing after three times', async () => {
+    const { summary, contents } = await backUp(3);
+    expect(summary).toMatchObject({ volumes: 0, missing: ['the volume data of shop: it was not copied whole'] });
+    expect(contents.volumes).toEqual([]);
   });
 });
