@@ -174,6 +174,6 @@ const requestOf = (app: string, { name, argv, concurrencyPolicy }: CronEntry, ru
 
 /** The one before has ended when the new one begins, also when it needed SIGKILL for that. */
 async function replaceAndLaunch({ concurrencyPolicy }: CronEntry, running: readonly Job[], claimed: ClaimedJob, jobs: Pick<Jobs, 'stop'>): Promise<StartedJob> {
-  if (concurrencyPolicy === 'replace') await Promise.allSettled(running.map(({ id }) => jobs.stop(id, 'replaced')));
-  return await claimed.launch();
+  const isFree = concurrencyPolicy === 'replace' ? Promise.allSettled(running.map(({ id }) => jobs.stop(id, 'replaced'))) : Promise.resolve();
+  return await claimed.launch(isFree);
 }

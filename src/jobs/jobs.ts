@@ -2,16 +2,16 @@
 import type { Config } from '../config.ts';
 import { createSlots } from '../deploy/slots.ts';
 import type { Release } from '../domain.ts';
-import { ForgeError, isForgeError } from '../errors.ts';
+import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { JobContainer, JobContainers, JobStart } from '../runtime/job-containers.ts';
 import { findApp, getApp } from '../store/apps.ts';
 import { createJob, findJob, findUnfinishedJobs, finishJob, type Job, type JobOutcome } from '../store/jobs.ts';
 import { findCurrentRelease } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
-import { untilAborted } from '../wait.ts';
+import { untilAborted, withTimeout } from '../wait.ts';
 import { whyNoRoom, type RoomLimits } from './room.ts';
-import { watchJob, type ActiveJob } from './watch-job.ts';
+import { keepTrying, watchJob, type ActiveJob } from './watch-job.ts';
 
 export interface JobRequest extends Pick<JobStart, 'argv' | 'env' | 'limitsOf' | 'reader'> {
   readonly app: string;
@@ -28,8 +28,11 @@ export interface JobRequest extends Pick<JobStart, 'argv' | 'env' | 'limitsOf' |
 /** A job that has its record and not yet its container. */
 export interface ClaimedJob {
   readonly job: Job;
-  /** Resolves once the command runs. Throws what kept it from that, which its record holds too. */
-  launch(): Promise<StartedJob>;
+  /**
+   * Once, after the transaction: begins when `isFree` is settled, resolves when the command runs. Throws what kept it from
+   * that, which its record holds too.
+   */
+  launch(isFree?: Promise<unknown>): Promise<StartedJob>;
 }
 
 export interface StartedJob {
@@ -41,7 +44,7 @@ export interface StartedJob {
 }
 
 export interface Jobs {
-  /** Writes the record, in the caller's transaction if there is one; a forge that is killed from here on never starts it again. Throws `conflict` for an app that nothing runs of, and when as many run as may. */
+  /** Writes the record and no more, in the caller's transaction if there is one: what is rolled back leaves nothing. A forge that is killed from here on never starts it again. Throws `conflict` for an app that nothing runs of, and when as many run as may. */
   claim(request: JobRequest): ClaimedJob;
   /** SIGTERM, then SIGKILL; resolves with the record of its end. Throws `not-found` for one that does not run. */
   stop(id: string, outcome: 'stopped' | 'replaced'): Promise<Job>;
@@ -56,24 +59,30 @@ export interface JobsParts {
   readonly containers: JobContainers;
   readonly config: Pick<Config, 'jobTimeout'> & RoomLimits;
   readonly log: Log;
+  /** Between two attempts at what failed. Other than the default only in tests. */
+  readonly retryMs?: number;
 }
 
 /** Many schedules have the same time, and every start costs the engine something. */
 const startsAtOnce = 4;
+const defaultRetryMs = 5_000;
+/** Of what has stopped: two calls of a busy engine and one write. */
+const recordTimeoutMs = 150_000;
 
 export function createJobs(parts: JobsParts): Jobs {
-  const { store, containers, config, log } = parts;
+  const { store, containers, config, log, retryMs = defaultRetryMs } = parts;
   const stopping = new AbortController();
   const { signal } = stopping;
   const starts = createSlots(startsAtOnce);
-  const active = new Map<string, ActiveJob>();
+  const active = new Map<string, ActiveJob & { readonly isOver: Promise<void> }>();
 
   const begin = (job: Job, container: Promise<JobContainer>): ActiveJob => {
-    const state = { container, reason: undefined as JobOutcome | undefined, ended: Promise.resolve(job) };
-    active.set(job.id, state);
+    const state = { container, reason: undefined as JobOutcome | undefined };
     container.catch(() => undefined);
-    state.ended = watchJob({ job, state, containers, store, log, signal }).finally(() => active.delete(job.id));
-    return state;
+    const { ended, isOver } = watchJob({ job, state, containers, store, log, retryMs, signal });
+    const entry = Object.assign(state, { ended, isOver: isOver.finally(() => active.delete(job.id)) });
+    active.set(job.id, entry);
+    return entry;
   };
 
   const start = async (job: Job, request: JobRequest, release: Release) => {
@@ -92,11 +101,9 @@ export function createJobs(parts: JobsParts): Jobs {
     const full = whyNoRoom(findUnfinishedJobs(store), request, config);
     if (full !== undefined) throw new ForgeError('conflict', full, { hint: `forge run:list ${request.app} and forge cron:runs ${request.app} show them, forge run:stop ${request.app} NAME stops one` });
     const job = createJob(store, { ...request, program: request.argv[0] ?? '', version: release.version, ttlMs: request.ttlMs ?? config.jobTimeout });
-    const begun = Promise.withResolvers<void>();
-    const container = untilAborted(begun.promise, signal).then(async () => await start(job, request, release));
-    const { ended } = begin(job, container);
-    const launch = async (): Promise<StartedJob> => {
-      begun.resolve();
+    const launch = async (isFree: Promise<unknown> = Promise.resolve()): Promise<StartedJob> => {
+      const container = untilAborted(Promise.allSettled([isFree]), signal).then(async () => await start(job, request, release));
+      const { ended } = begin(job, container);
       const { isRead } = await container;
       return { job, isRead, ended };
     };
@@ -106,10 +113,10 @@ export function createJobs(parts: JobsParts): Jobs {
   return {
     claim,
     stop: async (id, outcome) => await stop(id, outcome, { active, containers, store }),
-    adopt: async () => await adopt(parts, active, begin),
+    adopt: async () => await adopt(parts, { active, begin, retryMs, signal }),
     close: async () => {
       stopping.abort();
-      await Promise.allSettled([...active.values()].map(({ ended }) => ended));
+      await Promise.allSettled([...active.values()].map(({ isOver }) => isOver));
     },
   };
 }
@@ -124,18 +131,25 @@ function liveRelease(name: string, store: Store): Release {
 
 async function stop(id: string, outcome: JobOutcome, { active, containers, store }: { active: ReadonlyMap<string, ActiveJob>; containers: JobContainers; store: Store }): Promise<Job> {
   const state = active.get(id);
-  if (!state) {
-    const isKnown = findJob(store, id)?.endedAt === undefined && findJob(store, id) !== undefined;
-    if (isKnown) throw new ForgeError('unavailable', 'forge has not learned yet what runs', { hint: 'try again in a moment' });
+  const record = findJob(store, id);
+  if (!state || record?.endedAt !== undefined) {
+    if (record && record.endedAt === undefined) throw new ForgeError('unavailable', 'forge has not learned yet what runs', { hint: 'try again in a moment' });
     throw new ForgeError('not-found', `job ${id} does not run`);
   }
   state.reason ??= outcome;
   const container = await state.container.catch(() => undefined);
   if (container) await containers.stop(container);
-  return await state.ended;
+  return await withTimeout(recordTimeoutMs, `job ${id} is stopped, and its end could not be recorded yet: forge goes on trying`, () => state.ended);
 }
 
-async function adopt({ store, containers, log }: JobsParts, active: ReadonlyMap<string, ActiveJob>, begin: (job: Job, container: Promise<JobContainer>) => unknown): Promise<void> {
+interface Adopt {
+  readonly active: ReadonlyMap<string, ActiveJob>;
+  begin(job: Job, container: Promise<JobContainer>): unknown;
+  readonly retryMs: number;
+  readonly signal: AbortSignal;
+}
+
+async function adopt({ store, containers, log }: JobsParts, { active, begin, retryMs, signal }: Adopt): Promise<void> {
   // Containers first: a job that begins meanwhile is active, or has no container in this list.
   const found = new Map((await containers.find()).map((container) => [container.id, container]));
   const left = findUnfinishedJobs(store).filter(({ id }) => !active.has(id));
@@ -146,9 +160,8 @@ async function adopt({ store, containers, log }: JobsParts, active: ReadonlyMap<
   }
   for (const container of found.values()) {
     if (active.has(container.id)) continue;
-    await containers.remove(container).catch((error: unknown) => {
-      if (!isForgeError(error)) throw error;
-      log.warn({ err: error, app: container.app }, 'the container of a job that has ended could not be removed; the next start of forge does it');
-    });
+    const about = { app: container.app, job: container.name };
+    const removed = keepTrying(async () => await containers.remove(container), { log, retryMs, signal, about, failed: 'the container of a job that has ended could not be removed; forge tries again every few seconds' });
+    removed.catch(() => undefined);
   }
 }

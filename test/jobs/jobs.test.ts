@@ -1,12 +1,14 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ForgeError } from '../../src/errors.ts';
-import { createJobs, type JobRequest } from '../../src/jobs/jobs.ts';
+import { createJobs, type JobRequest, type Jobs } from '../../src/jobs/jobs.ts';
 import { createApp, updateApp } from '../../src/store/apps.ts';
 import { createJob, findJob, findJobs } from '../../src/store/jobs.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
+import { inTransaction } from '../../src/store/store.ts';
 import { openTestStore, silentLog } from '../store/open-test-store.ts';
 import { sampleRelease } from '../store/sample-release.ts';
-import { fakeContainers } from './fake-containers.ts';
+import { fakeContainers, type FakeContainers } from './fake-containers.ts';
 
 const request: JobRequest = { app: 'hello', entry: undefined, actor: 'ada', dueAt: undefined, argv: ['node', 'x.js'], env: {}, limitsOf: undefined, ttlMs: undefined, reader: undefined };
 
@@ -16,7 +18,7 @@ function open(clock = { now: new Date() }) {
   setCurrentRelease(store, 'hello', createRelease(store, sampleRelease('hello')).version);
   const containers = fakeContainers();
   const boot = () => {
-    const jobs = createJobs({ store, containers, config: { jobTimeout: 60_000, jobsPerApp: 25, jobsPerMachine: 100 }, log: silentLog });
+    const jobs = createJobs({ store, containers, config: { jobTimeout: 60_000, jobsPerApp: 25, jobsPerMachine: 100 }, log: silentLog, retryMs: 50 });
     onTestFinished(async () => await jobs.close());
     return jobs;
   };
@@ -114,4 +116,73 @@ test('nothing begins in an app without a release, or that is being removed', asy
   await expect(claimed.launch()).rejects.toThrow('hello is being removed');
   expect(containers.names()).toEqual([]);
   expect(() => jobs.claim(request)).toThrow('hello is being removed');
+});
+
+/** From now on the disk is full: nothing is updated. */
+function fillDisk(store: ReturnType<typeof openTestStore>): () => void {
+  store.db.run("CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END");
+  return () => store.db.run('DROP TRIGGER full');
+}
+
+describe('on a full disk, or with an engine that refuses', () => {
+  test.each([
+    ['an end', async (containers: FakeContainers, jobs: Jobs, id: string) => void (containers.end(`run.${id}`, 0), jobs), 'succeeded'],
+    ['the end of one that is stopped', async (_containers: FakeContainers, jobs: Jobs, id: string) => void jobs.stop(id, 'stopped'), 'stopped'],
+  ])('%s that cannot be recorded is recorded later, and the job has its place until then', async (_name, end, outcome) => {
+    const { store, containers, boot } = open();
+    const jobs = boot();
+    const { job, ended } = await jobs.claim(request).launch();
+    const empty = fillDisk(store);
+    await end(containers, jobs, job.id);
+    expect(containers.names()).toEqual([job.name]);
+    await expect(Promise.race([ended, delay(120, 'still tried')])).resolves.toBe('still tried');
+    expect(findJob(store, job.id)?.outcome).toBeUndefined();
+    expect(containers.names()).toEqual([job.name]);
+    empty();
+    expect(await ended).toMatchObject({ outcome });
+    expect(containers.names()).toEqual([]);
+  });
+
+  test('a stop of a job whose end cannot be recorded ends with its reason', async () => {
+    const { store, boot } = open();
+    const jobs = boot();
+    const { job } = await jobs.claim(request).launch();
+    fillDisk(store);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const stopped = expect(jobs.stop(job.id, 'stopped')).rejects.toMatchObject({ code: 'timeout', message: expect.stringContaining('could not be recorded') as string });
+    await vi.advanceTimersByTimeAsync(200_000);
+    await stopped;
+  });
+
+  test('a container that cannot be removed is removed later, and nobody waits for that', async () => {
+    const { store, containers, boot } = open();
+    const jobs = boot();
+    const { job, ended } = await jobs.claim(request).launch();
+    const { remove } = containers;
+    containers.remove = async () => {
+      throw new ForgeError('unavailable', 'the Docker Engine does not answer');
+    };
+    containers.end(job.name, 0);
+    expect(await ended).toMatchObject({ outcome: 'succeeded' });
+    await expect(jobs.stop(job.id, 'stopped')).rejects.toMatchObject({ code: 'not-found' });
+    expect(findJob(store, job.id)?.outcome).toBe('succeeded');
+    containers.remove = remove;
+    await expect.poll(() => containers.names()).toEqual([]);
+  });
+});
+
+test('a record that is rolled back leaves nothing behind', async () => {
+  const { store, containers, boot } = open();
+  const jobs = boot();
+  let id = '';
+  expect(() =>
+    inTransaction(store, () => {
+      id = jobs.claim(request).job.id;
+      throw new Error('database or disk is full');
+    }),
+  ).toThrow('full');
+  expect(findJobs(store, { app: 'hello' })).toEqual([]);
+  await expect(jobs.stop(id, 'stopped')).rejects.toMatchObject({ code: 'not-found' });
+  expect(containers.started).toEqual([]);
 });
