@@ -15,6 +15,8 @@ export interface RetireOptions {
   readonly webSocketGraceMs: number;
   /** Time between SIGTERM and SIGKILL. */
   readonly stopTimeoutMs: number;
+  /** Once it aborts, those whose requests have not ended are left running; who asked has to look which these are. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Live {
@@ -36,8 +38,8 @@ export interface Live {
    * others. They must not serve any more. Never throws: what is left is the reconciler's.
    */
   retire(instances: readonly Instance[], options: RetireOptions): Promise<void>;
-  /** Resolves when nothing of the app is being retired any more. Throws the signal's reason. */
-  untilRetired(app: string, signal: AbortSignal): Promise<void>;
+  /** Resolves when nothing of the app, or of these types of it, is being retired any more. Throws the signal's reason. */
+  untilRetired(app: string, signal: AbortSignal, isMeant?: (type: string) => boolean): Promise<void>;
   /** Containers that are being retired. */
   readonly retiring: { has(containerId: string): boolean };
   /** Resolves when forge knows what runs, which after a boot the engine has to tell first. Throws `timeout`. */
@@ -117,16 +119,16 @@ export function createLive(parts: LiveParts): Live {
 
 /** Instances that serve no more and are on their way out. */
 function createLeaving(parts: LiveParts): Pick<Live, 'retire' | 'untilRetired' | 'retiring'> {
-  const retiring = new Map<string, { readonly app: string; readonly gone: Promise<void> }>();
+  const retiring = new Map<string, { readonly instance: Instance; readonly gone: Promise<void> }>();
   const leave = async (instance: Instance, options: RetireOptions): Promise<void> => {
     const gone = drainAndRemove(instance, options, parts).then(() => void retiring.delete(instance.containerId));
-    retiring.set(instance.containerId, { app: instance.app, gone });
+    retiring.set(instance.containerId, { instance, gone });
     await gone;
   };
   return {
     retire: async (instances, options) => void (await Promise.all(instances.map((instance) => leave(instance, options)))),
-    untilRetired: async (app, signal) => {
-      const left = [...retiring.values()].filter((one) => one.app === app).map(({ gone }) => gone);
+    untilRetired: async (app, signal, isMeant = () => true) => {
+      const left = [...retiring.values()].filter(({ instance }) => instance.app === app && isMeant(instance.type)).map(({ gone }) => gone);
       await untilAborted(Promise.all(left), signal);
     },
     retiring,
@@ -152,15 +154,16 @@ function createSender({ proxy, domain, controlSocket, signal: stopping }: LivePa
   };
 }
 
-async function drainAndRemove(instance: Instance, { drainTimeoutMs, stopTimeoutMs, webSocketGraceMs }: RetireOptions, parts: LiveParts): Promise<void> {
+async function drainAndRemove(instance: Instance, { drainTimeoutMs, stopTimeoutMs, webSocketGraceMs, signal: own }: RetireOptions, parts: LiveParts): Promise<void> {
   const { app, name } = instance;
+  const signal = own ? AbortSignal.any([parts.signal, own]) : parts.signal;
   try {
-    await parts.proxy.drained([targetId(instance)], { timeoutMs: drainTimeoutMs, webSocketGraceMs, signal: parts.signal });
+    await parts.proxy.drained([targetId(instance)], { timeoutMs: drainTimeoutMs, webSocketGraceMs, signal });
   } catch (error) {
     // A proxy that does not answer has nothing in flight; a forge that stops leaves the rest to its next start.
-    if (!parts.signal.aborted) parts.log.warn({ err: error, app, instance: name }, 'requests in flight could not be waited for');
+    if (!signal.aborted) parts.log.warn({ err: error, app, instance: name }, 'requests in flight could not be waited for');
   }
-  if (parts.signal.aborted) return;
+  if (signal.aborted) return;
   parts.faults?.reach('old-drained');
   try {
     await parts.runtime.retire([instance], { stopTimeoutMs });

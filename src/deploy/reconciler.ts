@@ -6,6 +6,7 @@ import type { LogCollector } from '../runtime/logs/collector.ts';
 import { createReport } from '../report.ts';
 import { findDeployment, findUnfinishedDeployments } from '../store/deployments.ts';
 import { findProcessTypes, findRelease } from '../store/releases.ts';
+import { endFirst, startableBeside, type EndFirst } from './end-first.ts';
 import type { DeployParts } from './parts.ts';
 import type { RetireOptions } from './live.ts';
 import { retireOptions } from './retire-options.ts';
@@ -61,10 +62,12 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const actions = reconcile(app ? [wantedOf(app, found, parts)] : [], found);
     // One that fails, such as a worker that does not start, must not keep the rest from being done and routed.
     const failures: unknown[] = [];
-    for (const action of actions) await repair(action, parts, patient).catch((error: unknown) => failures.push(error));
+    const failed = (error: unknown): void => void failures.push(error);
+    const ready = app ? await clearWay({ app, found, actions, signal: patient }, parts).catch((error: unknown) => (failed(error), startableBeside(app, actions, parts))) : actions;
+    for (const action of ready) await repair(action, parts, patient).catch(failed);
     if (app) await route(app, await findStaying(name), parts);
     // Only now: what still gets requests must not be told to end.
-    for (const action of actions) if (action.kind === 'retire') void live.retire([action.instance], retireOptionsOf(action.app, parts));
+    for (const action of ready) if (action.kind === 'retire' && !live.retiring.has(action.instance.containerId)) void live.retire([action.instance], retireOptionsOf(action.app, parts));
     if (failures.length > 0) throw failures[0];
     if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
   };
@@ -138,6 +141,9 @@ async function route(app: App, own: readonly Instance[], parts: DeployParts): Pr
   const instances = liveInstances(app, own, parts);
   if (!isRouted(app, instances, parts)) await parts.live.swap(app.name, instances);
 }
+
+const clearWay = async (request: Omit<EndFirst, 'unroute'>, parts: DeployParts): Promise<readonly ReconcileAction[]> =>
+  await endFirst({ ...request, unroute: async () => await route(request.app, request.found, parts) }, parts);
 
 function isRouted(app: App, instances: readonly Instance[], { live }: DeployParts): boolean {
   const serving = live.servingOf(app.name);

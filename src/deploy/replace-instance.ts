@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import { defaultLimits } from '../config.ts';
 import type { Actor, Instance, Release } from '../domain.ts';
-import { ForgeError } from '../errors.ts';
+import { abortError, ForgeError } from '../errors.ts';
 import { createReport } from '../report.ts';
 import { findApp } from '../store/apps.ts';
 import { findRelease } from '../store/releases.ts';
@@ -10,6 +10,7 @@ import type { Attempt } from './attempt.ts';
 import { formationOf } from './formation.ts';
 import type { DeployParts } from './parts.ts';
 import { retireOptions } from './retire-options.ts';
+import { runsAlone } from './runs-alone.ts';
 import { takeTurn } from './turn.ts';
 
 export interface Replacement {
@@ -41,7 +42,7 @@ export async function replaceInstance(request: Replacement, parts: DeployParts):
     attempt.enter('starting');
     attempt.report.step(`Starting another ${name} of v${release.version}`);
     attempt.report.body(`this one does not pass ${problem}`);
-    if (mustGoFirst(release, instance)) await replaceAfter(instance, release, attempt, parts);
+    if (runsAlone(release.settings, instance.type)) await replaceAfter(instance, release, attempt, parts);
     else await replaceBeside(instance, release, attempt, parts);
     return true;
   } catch (error) {
@@ -59,8 +60,6 @@ function servedRelease({ app: name, version, containerId, type }: Instance, { st
   const formation = formationOf(app, release.image.processTypes, defaultLimits(config));
   return formation[type] && { ...release, formation };
 }
-
-const mustGoFirst = ({ settings }: Release, { type }: Instance): boolean => settings.strategy === 'recreate' || settings.uncheckedTypes.includes(type);
 
 async function replaceBeside(instance: Instance, release: Release, attempt: Attempt, parts: DeployParts): Promise<void> {
   const { live, runtime } = parts;
@@ -81,11 +80,15 @@ async function replaceAfter(instance: Instance, release: Release, attempt: Attem
   const { live, runtime } = parts;
   const { app } = release;
   attempt.report.step(`Stopping ${instance.name} first, as ${app} is set`);
+  await live.untilRetired(app, attempt.signal, (type) => runsAlone(release.settings, type));
   await live.swap(app, live.servingOf(app).filter((one) => one.containerId !== instance.containerId));
-  await live.retire([instance], retireOptions(release, parts.config));
-  if ((await runtime.findInstances(app)).some((one) => one.containerId === instance.containerId && one.isRunning)) {
+  try {
+    await live.retire([instance], { ...retireOptions(release, parts.config), signal: attempt.signal });
+    const isLeft = (await runtime.findInstances(app)).some((one) => one.containerId === instance.containerId && one.isRunning);
+    if (isLeft) throw attempt.signal.aborted ? abortError(attempt.signal) : new ForgeError('unavailable', `${instance.name} did not stop, so no other was started beside it`);
+  } catch (error) {
     await live.swap(app, [...live.servingOf(app), instance]);
-    throw new ForgeError('unavailable', `${instance.name} did not stop, so no other was started beside it`);
+    throw error;
   }
   const started = await startAt(instance, release, attempt, parts);
   attempt.commit();

@@ -1,11 +1,12 @@
 /** Starts a release's instances: beside the old ones, or after them where two at a time must never run. */
 import type { Instance, Release } from '../domain.ts';
-import { ForgeError } from '../errors.ts';
+import { abortError, ForgeError } from '../errors.ts';
 import { createReport } from '../report.ts';
 import { findCurrentRelease } from '../store/releases.ts';
 import type { Attempt } from './attempt.ts';
 import type { DeployParts } from './parts.ts';
 import { retireOptions } from './retire-options.ts';
+import { runsAlone } from './runs-alone.ts';
 import { appOf } from './turn.ts';
 
 export interface Started {
@@ -48,20 +49,31 @@ export async function bringBack(app: string, stopped: readonly Instance[], parts
 
 /** Ends those of which two must never run. Throws when one does not end; they are started again then. */
 export async function stopFirst({ app: name, settings, version }: Release, { report, signal }: Pick<Attempt, 'report' | 'signal'>, parts: DeployParts): Promise<readonly Instance[]> {
-  const { store, live, runtime, config } = parts;
+  const { store, live, config } = parts;
   await live.untilRestored();
+  const isAlone = (type: string): boolean => runsAlone(settings, type);
   // Those of an earlier release may still have requests to finish.
-  if (settings.strategy === 'recreate') await live.untilRetired(name, signal);
+  await live.untilRetired(name, signal, isAlone);
   const serving = live.servingOf(name);
-  const stopping = serving.filter(({ type }) => settings.strategy === 'recreate' || settings.uncheckedTypes.includes(type));
+  const stopping = serving.filter(({ type }) => isAlone(type));
   if (stopping.length === 0) return [];
   report.step(`Stopping ${stopping.map((instance) => instance.name).join(', ')} first, as ${name} is set`);
   await live.swap(name, serving.filter((instance) => !stopping.includes(instance)));
-  await live.retire(stopping, retireOptions(appOf(name, store), config));
+  await live.retire(stopping, { ...retireOptions(appOf(name, store), config), signal });
   parts.faults.reach('old-stopped');
-  const left = (await runtime.findInstances(name)).filter((found) => found.isRunning && stopping.some(({ containerId }) => containerId === found.containerId));
+  const left = await findRunning(stopping, name, parts).catch(async (error: unknown) => {
+    // Nobody knows which have ended: who asks is shown what there is, and the reconciler looks again.
+    await live.swap(name, serving);
+    throw error;
+  });
   if (left.length === 0) return stopping;
-  await live.swap(name, serving.filter((instance) => !stopping.includes(instance) || left.some(({ containerId }) => containerId === instance.containerId)));
-  await bringBack(name, stopping.filter(({ containerId }) => left.every((one) => one.containerId !== containerId)), parts);
+  await live.swap(name, serving.filter((instance) => !stopping.includes(instance) || left.includes(instance)));
+  await bringBack(name, stopping.filter((instance) => !left.includes(instance)), parts);
+  if (signal.aborted) throw abortError(signal);
   throw new ForgeError('unavailable', `${left.map((one) => one.name).join(', ')} did not stop, so v${version} was not started beside it`, { hint: 'try again in a moment' });
+}
+
+async function findRunning(instances: readonly Instance[], app: string, { runtime }: DeployParts): Promise<readonly Instance[]> {
+  const running = new Set((await runtime.findInstances(app)).flatMap(({ isRunning, containerId }) => (isRunning ? [containerId] : [])));
+  return instances.filter(({ containerId }) => running.has(containerId));
 }

@@ -66,6 +66,30 @@ describe('retiring', () => {
   });
 });
 
+describe('retiring that is called off', () => {
+  it('leaves those running whose requests have not ended, and no one else', async () => {
+    const { live, done } = openStage({ drained: async ([id], { signal }) => void (id?.includes('web.1') && (await untilAborted(never, signal))) });
+    const leaving = new AbortController();
+    const retired = live.retire([instance('web.1'), instance('worker.1')], { ...retireOptions, signal: leaving.signal });
+    await expect.poll(() => done).toEqual(['stop worker.1-v1']);
+    leaving.abort();
+    await retired;
+    expect(done).toEqual(['stop worker.1-v1']);
+    expect(live.retiring.has('web.1-v1')).toBe(false);
+  });
+
+  it('is waited for by type where that is what matters', async () => {
+    const { live } = openStage({ drained: async ([id], { signal }) => void (id?.includes('web.1') && (await untilAborted(never, signal))) });
+    const leaving = new AbortController();
+    const retired = live.retire([instance('web.1')], { ...retireOptions, signal: leaving.signal });
+    await live.untilRetired('hello', leaving.signal, (type) => type === 'worker');
+    const waiting = live.untilRetired('hello', AbortSignal.timeout(20), (type) => type === 'web');
+    await expect(waiting).rejects.toThrow('canceled');
+    leaving.abort();
+    await retired;
+  });
+});
+
 describe('a proxy that is away', () => {
   it('is what a change names after a boot, not the engine, which has told what runs', async () => {
     const { live, stopping } = openStage(away);

@@ -29,7 +29,7 @@ async function openStage(settings: Partial<AppSettings> = {}) {
   const store = openTestStore();
   const stopping = new AbortController();
   const done: string[] = [];
-  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, started: 0, passesEvery: Infinity };
+  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, cannotLook: 0, started: 0, passesEvery: Infinity };
   const proxy = { apply: async () => undefined, drained: async () => undefined };
   const instance = (ordinal: number, containerId = `old-${ordinal}`): Instance => ({
     name: `web.${ordinal}`, app: 'hello', version: 1, type: 'web', ordinal, containerId, address: '10.0.0.2', port: 8080, isRunning: true, deploymentId: 'd',
@@ -39,7 +39,10 @@ async function openStage(settings: Partial<AppSettings> = {}) {
       stage.asked.push(containerId);
       return stage.sick.has(containerId) && stage.asked.filter((id) => id === containerId).length % stage.passesEvery !== 0 ? 'answered 500' : undefined;
     },
-    findInstances: async () => [],
+    findInstances: async () => {
+      if (stage.cannotLook-- > 0) throw new ForgeError('unavailable', 'the Docker Engine does not answer');
+      return [];
+    },
     promote: async (instances: readonly Instance[]) => void done.push(...instances.map(({ containerId }) => `promote ${containerId}`)),
     retire: async (instances: readonly Instance[]) => {
       done.push(...instances.map(({ containerId }) => `retire ${containerId}`));
@@ -122,6 +125,15 @@ describe('an instance that fails its liveness check', () => {
     stage.sick.add('old-1');
     await expect.poll(() => stage.done).toEqual(['retire old-1', 'start 1', 'promote new-1-1']);
     expect(stage.serving()).toEqual(['old-2', 'new-1-1']);
+  });
+
+  it('is back in the routes when the engine does not tell whether it has ended', async () => {
+    const stage = await openStage({ strategy: 'recreate' });
+    stage.cannotLook = 1;
+    stage.sick.add('old-1');
+    await expect.poll(() => findDeployments(stage.store)[0]).toMatchObject({ status: 'failed', failure: 'the Docker Engine does not answer' });
+    expect(stage.serving()).toEqual(['old-2', 'old-1']);
+    await expect.poll(stage.serving, { timeout: 5_000 }).toEqual(['old-2', expect.stringMatching(/^new-1/)]);
   });
 
   it('of a type whose checks are off is never asked', async () => {

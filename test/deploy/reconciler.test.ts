@@ -1,7 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createReconciler, type Reconciler, type ReconcilerParts } from '../../src/deploy/reconciler.ts';
 import { createQueue } from '../../src/deploy/queue.ts';
-import type { Instance } from '../../src/domain.ts';
+import { defaultSettings, type AppSettings, type Instance } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { createApp, updateApp } from '../../src/store/apps.ts';
 import { createDeployment, updateDeployment } from '../../src/store/deployments.ts';
@@ -24,12 +25,16 @@ interface Machine {
   readonly done: string[];
   /** Starts of these apps fail. */
   readonly broken: Set<string>;
+  /** Containers that do not end. */
+  readonly stubborn: Set<string>;
+  /** Resolves when what is being retired may end. */
+  drained: Promise<void>;
 }
 
 /** The real reconciler, store and queue on an engine and a proxy that only keep the books. */
 function openMachine(): Machine {
   const store = openTestStore();
-  const machine = { store, retiring: new Set<string>(), looks: 0, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>() };
+  const machine = { store, retiring: new Set<string>(), looks: 0, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>(), stubborn: new Set<string>(), drained: Promise.resolve() };
   const runtime = {
     findInstances: async (app?: string) => {
       machine.looks += 1;
@@ -51,17 +56,30 @@ function openMachine(): Machine {
       machine.done.push(`route ${instances.map(({ containerId }) => containerId).join()}`);
     },
     restore: async (all: ReadonlyMap<string, readonly Instance[]>) => all.forEach((instances, app) => machine.routes.set(app, instances)),
-    retire: async (instances: readonly Instance[]) => void machine.done.push(...instances.map(({ containerId }) => `retire ${containerId}`)),
+    retire: async (instances: readonly Instance[]) => {
+      machine.done.push(...instances.map(({ containerId }) => `retire ${containerId}`));
+      for (const { containerId } of instances) machine.retiring.add(containerId);
+      await machine.drained;
+      for (const { containerId } of instances) machine.retiring.delete(containerId);
+      machine.found = machine.found.filter((one) => machine.stubborn.has(one.containerId) || !instances.includes(one));
+      machine.done.push(...instances.map(({ containerId }) => `ended ${containerId}`));
+    },
+    untilRetired: async (app: string, signal: AbortSignal, isMeant: (type: string) => boolean) =>
+      await until(() => signal.throwIfAborted() ?? !machine.found.some((one) => one.app === app && isMeant(one.type) && machine.retiring.has(one.containerId))),
   };
   const config = { memory: 512, cpuShares: 1024, pids: 512, drainTimeout: 0, stopTimeout: 0 };
   const parts = { store, runtime, live, config, queue: createQueue(), settle: async () => undefined, log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
   return Object.assign(machine, { reconciler: createReconciler(parts) });
 }
 
-function deployApp(store: Store, name: string): void {
+function deployApp(store: Store, name: string, settings: Partial<AppSettings> = {}): void {
   createApp(store, { name });
-  setCurrentRelease(store, name, createRelease(store, sampleRelease(name)).version);
+  setCurrentRelease(store, name, createRelease(store, { ...sampleRelease(name), settings: { ...defaultSettings, ...settings } }).version);
 }
+
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await nextTurn();
+};
 
 const web = (app: string, containerId: string, more: Partial<Instance> = {}): Instance => ({
   name: 'web.1', app, version: 1, type: 'web', ordinal: 1, containerId, address: '10.0.0.2', port: 8080, isRunning: true, deploymentId: 'd1', ...more,
@@ -111,7 +129,7 @@ describe('the reconciler', () => {
     machine.routes.set('hello', machine.found);
     machine.done.length = 0;
     await machine.reconciler.pass(new AbortController().signal);
-    expect(machine.done).toEqual(['route a', 'retire b']);
+    expect(machine.done).toEqual(['route a', 'retire b', 'ended b']);
   });
 
   it('does not route an instance again that is being retired, whose successor has the same place and release', async () => {
@@ -140,5 +158,52 @@ describe('the reconciler', () => {
     updateApp(machine.store, 'two', { isStopped: true });
     await machine.reconciler.pass(new AbortController().signal);
     expect(machine.done).toEqual(expect.arrayContaining(['route ', 'retire two']));
+  });
+});
+
+describe.each([{ strategy: 'recreate' }, { uncheckedTypes: ['web'] }] as const)('an app of which two must never run (%j), after a push that was killed', (settings) => {
+  const afterKill = async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello', settings);
+    await machine.reconciler.adopt();
+    machine.found = [web('hello', 'new', { version: 2 })];
+    machine.routes.set('hello', machine.found);
+    machine.done.length = 0;
+    return machine;
+  };
+
+  it('gets its release back only once what the push started has ended', async () => {
+    const machine = await afterKill();
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done.slice(0, 4)).toEqual(['route ', 'retire new', 'ended new', 'start hello']);
+    expect(machine.done.filter((one) => one === 'retire new')).toHaveLength(1);
+  });
+
+  it('waits for what was being retired already, and gives way to whoever wants the turn', async () => {
+    const machine = await afterKill();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    machine.drained = promise;
+    const leaving = new AbortController();
+    const visit = machine.reconciler.visit('hello', leaving.signal);
+    await until(() => machine.retiring.has('new'));
+    leaving.abort(new ForgeError('canceled', 'canceled'));
+    await expect(visit).rejects.toThrow('canceled');
+    const { looks } = machine;
+    const again = machine.reconciler.visit('hello', new AbortController().signal);
+    await until(() => machine.looks > looks);
+    await nextTurn();
+    resolve();
+    await again;
+    expect(machine.done.filter((one) => /retire|ended|start/.test(one))).toEqual(['retire new', 'ended new', 'start hello']);
+  });
+
+  it('stays down for as long as that does not end', async () => {
+    const machine = await afterKill();
+    machine.stubborn.add('new');
+    await expect(machine.reconciler.visit('hello', new AbortController().signal)).rejects.toThrow('web.1 of v2 did not stop');
+    expect(machine.done).not.toContain('start hello');
+    machine.stubborn.clear();
+    await machine.reconciler.visit('hello', new AbortController().signal);
+    expect(machine.done.at(-1)).toBe('start hello');
   });
 });
