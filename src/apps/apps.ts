@@ -1,5 +1,5 @@
 /** What may be asked of an app as a thing, and what forge does by itself to finish what was interrupted. */
-import { findApps } from '../store/apps.ts';
+import { findApp, findApps } from '../store/apps.ts';
 import { clone, type Cloned, type CloneRequest } from './clone.ts';
 import { destroy, removeEverything } from './destroy.ts';
 import type { AppParts, AppRequest } from './parts.ts';
@@ -38,7 +38,8 @@ async function finishInterrupted(parts: AppParts): Promise<void> {
     if (!isBeingRemoved) continue;
     // Taken: it is being removed, or made, right now.
     using turn = parts.queue.takeIfFree(name, 'a removal');
-    if (turn) await removeEverything(name, parts).catch(onError);
+    // Asked again: while others were removed it may have gone, been made anew, or become whole.
+    if (turn && findApp(parts.store, name)?.isBeingRemoved) await removeEverything(name, parts).catch(onError);
   }
   await parts.volumes.sweep().catch(onError);
 }

@@ -61,12 +61,14 @@ export function recoverRenames({ store, repositories, log }: Pick<AppParts, 'sto
 
 /** What interrupted renames left in the engine and on the disk, of the old name or the new one; tried again until it is done. */
 export async function finishRenames(parts: AppParts): Promise<void> {
-  for (const { from, to, isInForce } of findRenames(parts.store)) {
+  for (const { from } of findRenames(parts.store)) {
     // Taken: it is not interrupted but under way.
     using turn = parts.queue.takeIfFree(from, 'a rename');
-    if (!turn) continue;
-    if (isInForce) await finish({ from, to }, parts);
-    else await undo({ from, to }, parts);
+    // Read again: while others were finished it may have ended, come into force, or begun anew with another name.
+    const found = turn && findRenames(parts.store).find((one) => one.from === from);
+    if (!found) continue;
+    if (found.isInForce) await finish(found, parts);
+    else await undo(found, parts);
   }
 }
 
