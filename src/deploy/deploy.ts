@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { Release } from '../domain.ts';
+import { getConfig } from '../store/app-config.ts';
 import type { AppState } from '../store/app-state.ts';
 import { createRelease, type ReleaseDraft } from '../store/releases.ts';
 import type { Attempt, AttemptRequest } from './attempt.ts';
@@ -32,6 +33,8 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
   const attempt = parts.attempts.open(request);
   try {
     using _turn = await takeAttemptTurn(attempt, parts, { isReplaceable: true });
+    // Also what was set while this waited.
+    attempt.hide(Object.values(getConfig(parts.store, request.app)));
     await request.verify();
     const { code: built, change } = await buildCode(request, attempt, parts);
     const serving = servingAlready(request, built, parts);
@@ -44,7 +47,7 @@ export async function deploy(request: DeployRequest, parts: DeployParts): Promis
     const started = await startInstances(release, attempt, parts);
     const confirm = async () => {
       // The pusher still reads: git's answer is the last that reaches them.
-      await runPostdeploy(release, { isFirst: state.version === undefined }, attempt, parts);
+      await runPostdeploy(release, attempt, parts);
       await request.confirm();
     };
     await goLive({ release, state: { ...state, version: release.version }, started, attempt, parts, confirm });

@@ -27,7 +27,8 @@ export async function goLive(request: GoLive): Promise<void> {
   let replaced: readonly Instance[] | undefined;
   try {
     attempt.commit();
-    makeCurrent(store, { app, deploymentId: attempt.id, state });
+    const owesFirstPostdeploy = before.currentVersion === undefined && release.appFile.tasks.firstPostdeploy !== undefined;
+    makeCurrent(store, { app, deploymentId: attempt.id, state, owesFirstPostdeploy });
     faults.reach('release-current');
     replaced = await live.swap(app, started.instances);
     faults.reach('routes-swapped');

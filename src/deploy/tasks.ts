@@ -31,9 +31,9 @@ export async function runReleaseTask(release: Release, attempt: Attempt, parts: 
 }
 
 /** Runs what comes after the swap. Never fails a deploy: the release serves, and what went wrong is said and kept as a warning. */
-export async function runPostdeploy(release: Release, options: { readonly isFirst: boolean }, attempt: Attempt, parts: DeployParts): Promise<void> {
+export async function runPostdeploy(release: Release, attempt: Attempt, parts: DeployParts): Promise<void> {
   try {
-    await runBoth(release, options, attempt, parts);
+    await runBoth(release, attempt, parts);
   } catch (error) {
     // What it did could not be written down, as with a full disk.
     parts.log.error({ err: error, deployment: attempt.id }, 'the outcome of a postdeploy task could not be recorded');
@@ -42,13 +42,14 @@ export async function runPostdeploy(release: Release, options: { readonly isFirs
   parts.faults.reach('postdeploy-done');
 }
 
-async function runBoth(release: Release, { isFirst }: { readonly isFirst: boolean }, attempt: Attempt, parts: DeployParts): Promise<void> {
+async function runBoth(release: Release, attempt: Attempt, parts: DeployParts): Promise<void> {
   const { app, appFile } = release;
   const { firstPostdeploy, postdeploy } = appFile.tasks;
-  if (firstPostdeploy !== undefined && (isFirst || owesFirstPostdeploy(parts.store, app))) {
+  // Owed since the release was made current: a forge that is killed from there on leaves it to the next deploy.
+  if (firstPostdeploy !== undefined && owesFirstPostdeploy(parts.store, app)) {
     const succeeded = await runAfterSwap(firstPostdeploy, release, attempt, parts);
-    setOwesFirstPostdeploy(parts.store, app, !succeeded);
-    if (!succeeded) attempt.report.body('scripts.postdeploy of app.json is to succeed once: it runs again at the next deploy');
+    if (succeeded) setOwesFirstPostdeploy(parts.store, app, false);
+    else attempt.report.body('scripts.postdeploy of app.json is to succeed once: it runs again at the next deploy');
   }
   if (postdeploy !== undefined) await runAfterSwap(postdeploy, release, attempt, parts);
 }

@@ -3,6 +3,7 @@ import type { AppSettings, DeploymentStatus, Formation } from '../domain.ts';
 import { getConfig, setConfig } from './app-config.ts';
 import { getApp, readSettings, updateApp } from './apps.ts';
 import { updateDeployment } from './deployments.ts';
+import { owesFirstPostdeploy, setOwesFirstPostdeploy } from './first-postdeploy.ts';
 import { setCurrentRelease } from './releases.ts';
 import type { Store } from './store.ts';
 
@@ -20,13 +21,26 @@ export function readAppState(store: Store, name: string): AppState {
   return { version: currentVersion, isStopped, settings, formation, config: getConfig(store, name) };
 }
 
+export interface MakeCurrent {
+  readonly app: string;
+  readonly deploymentId: string;
+  readonly state: AppState;
+  /** From now on the app owes the task that runs once in its life. */
+  readonly owesFirstPostdeploy?: boolean;
+}
+
+/** What the app was, with its name. */
+type Undo = AppState & { readonly app: string; readonly owesFirstPostdeploy?: boolean };
+
 /** All of it or, after a crash, nothing. What it was before is kept with the deployment until that has ended. */
-export function makeCurrent(store: Store, change: { readonly app: string; readonly deploymentId: string; readonly state: AppState }): void {
+export function makeCurrent(store: Store, change: MakeCurrent): void {
   const { app, deploymentId, state } = change;
   store.db.transaction(() => {
-    const undo = store.cipher.encrypt(JSON.stringify({ ...readAppState(store, app), app }), placeOf(deploymentId));
+    const before: Undo = { ...readAppState(store, app), app, owesFirstPostdeploy: owesFirstPostdeploy(store, app) };
+    const undo = store.cipher.encrypt(JSON.stringify(before), placeOf(deploymentId));
     store.db.run('UPDATE deployments SET undo = ? WHERE id = ?', undo, deploymentId);
     writeAppState(store, app, state);
+    if (change.owesFirstPostdeploy === true) setOwesFirstPostdeploy(store, app, true);
   });
 }
 
@@ -35,8 +49,10 @@ export function takeBack(store: Store, deploymentId: string): boolean {
   return store.db.transaction(() => {
     const undo = store.db.get('SELECT undo FROM deployments WHERE id = ?', deploymentId)?.['undo'];
     if (undo === null || undo === undefined) return false;
-    const { app, ...before } = JSON.parse(store.cipher.decrypt(undo as Buffer, placeOf(deploymentId))) as AppState & { readonly app: string };
+    const { app, owesFirstPostdeploy: owed, ...before } = JSON.parse(store.cipher.decrypt(undo as Buffer, placeOf(deploymentId))) as Undo;
     writeAppState(store, app, { ...before, version: before.version, settings: readSettings(JSON.stringify(before.settings)) });
+    // One that it owed before and that has succeeded meanwhile is done.
+    if (owed === false) setOwesFirstPostdeploy(store, app, false);
     store.db.run('UPDATE deployments SET undo = NULL WHERE id = ?', deploymentId);
     return true;
   });

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { emptyAppFile } from '../../src/app-file.ts';
 import { deploymentLogPath } from '../../src/deploy/attempt.ts';
 import { recover } from '../../src/deploy/recover.ts';
 import type { Deployment, Origin } from '../../src/domain.ts';
@@ -8,6 +9,7 @@ import { getConfig, setConfig } from '../../src/store/app-config.ts';
 import { makeCurrent, readAppState } from '../../src/store/app-state.ts';
 import { createApp, getApp } from '../../src/store/apps.ts';
 import { createDeployment, findDeployment, findUnfinishedDeployments, updateDeployment } from '../../src/store/deployments.ts';
+import { owesFirstPostdeploy, setOwesFirstPostdeploy } from '../../src/store/first-postdeploy.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import type { Store } from '../../src/store/store.ts';
 import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test-store.ts';
@@ -119,5 +121,39 @@ describe('recover', () => {
     await recoverWithRef(store, 'another commit');
     expect(getApp(store, 'hello').currentVersion).toBe(1);
     expect(getConfig(store, 'hello')).toEqual({ COLOR: 'red' });
+  });
+
+  describe('of a first release with scripts.postdeploy', () => {
+    function swapFirst(store: Store, origin: Origin): Deployment {
+      const { id } = begin(store, origin);
+      const appFile = { ...emptyAppFile, tasks: { ...emptyAppFile.tasks, firstPostdeploy: 'seed' } };
+      const { version } = createRelease(store, { ...sampleRelease('hello'), appFile });
+      makeCurrent(store, { app: 'hello', deploymentId: id, state: { ...readAppState(store, 'hello'), version }, owesFirstPostdeploy: true });
+      return updateDeployment(store, id, { status: 'starting', version });
+    }
+
+    it('leaves the task to the next deploy when it was cut off, and warns', async () => {
+      const store = openApp();
+      const { id } = swapFirst(store, { kind: 'folder' });
+      await recoverWithRef(store, undefined);
+      expect(owesFirstPostdeploy(store, 'hello')).toBe(true);
+      expect(findDeployment(store, id)).toMatchObject({ status: 'succeeded', warning: expect.stringContaining('scripts.postdeploy of app.json runs again at the next deploy') as string });
+    });
+
+    it('says nothing of a task that had succeeded', async () => {
+      const store = openApp();
+      const { id } = swapFirst(store, { kind: 'folder' });
+      setOwesFirstPostdeploy(store, 'hello', false);
+      await recoverWithRef(store, undefined);
+      expect(findDeployment(store, id)).toMatchObject({ status: 'succeeded', warning: undefined });
+    });
+
+    it('owes nothing once the release is taken back', async () => {
+      const store = openApp();
+      swapFirst(store, push);
+      await recoverWithRef(store, undefined);
+      expect(getApp(store, 'hello').currentVersion).toBeUndefined();
+      expect(owesFirstPostdeploy(store, 'hello')).toBe(false);
+    });
   });
 });

@@ -14,13 +14,12 @@ import { releaseOf, imageOf } from '../runtime/support.ts';
 
 interface Stage {
   readonly tasks: Partial<Tasks>;
-  readonly isFirst?: boolean;
   /** Whether the app owes its first postdeploy; broken: the database fails. */
   readonly owes?: boolean | 'broken';
   readonly runTask?: (request: TaskRequest) => Promise<undefined>;
 }
 
-async function run({ tasks, isFirst = false, owes = false, runTask = async () => undefined }: Stage) {
+async function run({ tasks, owes = false, runTask = async () => undefined }: Stage) {
   const shown: string[] = [];
   const ran: string[] = [];
   const warnings: string[] = [];
@@ -35,7 +34,7 @@ async function run({ tasks, isFirst = false, owes = false, runTask = async () =>
   const runtime = { runTask: async (request: TaskRequest) => (ran.push(shown.at(-1)?.trim() ?? ''), await runTask(request)) };
   const parts = { store: { db }, runtime, config: { taskTimeout: 1000 }, faults: createFaults(''), log: pino({ level: 'silent' }) } as unknown as DeployParts;
   const release = releaseOf(imageOf('an-image'), { version: 3, appFile: { ...emptyAppFile, tasks: { ...emptyAppFile.tasks, ...tasks } } });
-  await runPostdeploy(release, { isFirst }, attempt, parts);
+  await runPostdeploy(release, attempt, parts);
   return { ran: ran.map((line) => line.replace('-----> Running postdeploy: ', '')), warnings, owes: owesNow, shown: shown.join('') };
 }
 
@@ -46,15 +45,14 @@ const fails = async (): Promise<never> => {
 
 describe('after the swap', () => {
   it.each([
-    ['the first deploy runs both', { isFirst: true }, ['seed', 'tell']],
-    ['a later one runs its own alone', {}, ['tell']],
-    ['a later one runs the first again when the app owes it', { owes: true }, ['seed', 'tell']],
+    ['both run when the app owes the first', { owes: true }, ['seed', 'tell']],
+    ['otherwise that of each deploy runs alone', {}, ['tell']],
   ])('%s', async (_name, more, ran) => {
     expect(await run({ tasks: both, ...more })).toMatchObject({ ran, warnings: [], owes: false });
   });
 
-  it('a failure is a warning, the other task runs all the same, and the first is owed', async () => {
-    const { ran, warnings, owes } = await run({ tasks: both, isFirst: true, runTask: fails });
+  it('a failure is a warning, the other task runs all the same, and the first stays owed', async () => {
+    const { ran, warnings, owes } = await run({ tasks: both, owes: true, runTask: fails });
     expect(ran).toEqual(['seed', 'tell']);
     expect(warnings).toEqual(Array(2).fill('v3 is live and stays live; the postdeploy task failed with status 1: its output is above'));
     expect(owes).toBe(true);
@@ -63,7 +61,7 @@ describe('after the swap', () => {
   it('neither a bug nor a full disk fails the deploy', async () => {
     const bug = await run({ tasks: { postdeploy: 'tell' }, runTask: async () => Promise.reject(new TypeError('x is not a function')) });
     expect(bug.warnings).toEqual(['v3 is live and stays live; the postdeploy task failed by an internal error (id d1)']);
-    expect((await run({ tasks: both, isFirst: true, owes: 'broken' })).shown).toContain('the outcome of the postdeploy task could not be recorded');
+    expect((await run({ tasks: both, owes: 'broken' })).shown).toContain('the outcome of the postdeploy task could not be recorded');
   });
 
   it('a canceled task says who canceled it', async () => {
