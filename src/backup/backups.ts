@@ -1,24 +1,21 @@
 /** The backups of a running forge: one at a time, asked for or scheduled, each recorded with how it ended. */
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { parseTimeZone, createSchedule, type Schedule, parseExpression } from '../cron/schedule.ts';
 import { dueOf } from '../cron/due.ts';
-import { ForgeError } from '../errors.ts';
+import { abortError, ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { beginBackup, type BackupRecord, endBackup, endInterruptedBackups, findBackups, lastScheduledBackup } from '../store/backups.ts';
 import type { Store } from '../store/store.ts';
 import { every, withDeadline } from '../wait.ts';
+import { backupFileName, isBackupFile, unfinishedSuffix } from './backup-file-name.ts';
 import { type BackupParts, type BackupSummary, writeBackup } from './write-backup.ts';
 
 /** Longer than the largest machine's takes: a reader that has stopped reading must not keep every later backup from being made. */
 const timeoutMs = 12 * 60 * 60_000;
 const lookEveryMs = 20_000;
-const filePattern = /^forge-\d{8}T\d{6}Z\.tar\.zst$/;
-/** Of a file that is being written. */
-const suffix = '.part';
 
 export interface BackupsParts extends Omit<BackupParts, 'store'> {
   readonly store: Store;
@@ -27,6 +24,8 @@ export interface BackupsParts extends Omit<BackupParts, 'store'> {
   readonly schedule: string;
   /** Scheduled ones that stay. */
   readonly keep: number;
+  /** A signal that also aborts when the disks fill up meanwhile. */
+  watchSpace(signal: AbortSignal): { readonly signal: AbortSignal } & Disposable;
 }
 
 export interface BackupDemand {
@@ -70,39 +69,39 @@ export function createBackups(parts: BackupsParts): Backups {
   let isBusy = false;
   endInterruptedBackups(store);
 
-  const record = async (file: string | undefined, actor: string, task: () => Promise<Made>): Promise<BackupSummary> => {
+  const record = async ({ file, actor, signal: asked }: { readonly file: string | undefined; readonly actor: string; readonly signal: AbortSignal }, task: (signal: AbortSignal) => Promise<Made>): Promise<BackupSummary> => {
     if (isBusy) throw new ForgeError('conflict', 'another backup is under way', { hint: 'forge backup:list shows it' });
     // Before it is busy: a record that cannot be kept (the disk is full) must not keep every later backup from being made.
     const id = beginBackup(store, { file, actor });
     isBusy = true;
+    using deadline = withDeadline(timeoutMs, `the backup was not done within ${timeoutMs / 3_600_000} hours`, asked);
+    using space = parts.watchSpace(deadline);
     try {
-      const { summary, sizeBytes } = await task();
+      const { summary, sizeBytes } = await task(space.signal);
       endBackup(store, id, { sizeBytes, missing: summary.missing });
       return summary;
     } catch (error) {
-      endBackup(store, id, { failure: (error as Error).message });
-      throw error;
+      const reason = space.signal.aborted ? abortError(space.signal) : (error as Error);
+      endBackup(store, id, { failure: reason.message });
+      throw reason;
     } finally {
       isBusy = false;
     }
   };
 
-  const create = async ({ actor, output, ...request }: BackupDemand): Promise<BackupSummary> => {
-    using signal = withDeadline(timeoutMs, `the backup was not done within ${timeoutMs / 3_600_000} hours`, request.signal);
-    return await record(undefined, actor, async () => {
-      const summary = await writeBackup(parts, { ...request, output, signal });
+  const create = async ({ actor, ...request }: BackupDemand): Promise<BackupSummary> =>
+    await record({ file: undefined, actor, signal: request.signal }, async (signal) => {
+      const summary = await writeBackup(parts, { ...request, signal });
       return { summary, sizeBytes: summary.bytes };
     });
-  };
 
   const runIfDue = async (stopping: AbortSignal): Promise<void> => {
     if (!schedule || isBusy) return;
     const last = lastScheduledBackup(store);
     const due = dueOf(schedule, last === undefined ? begunAt : new Date(last), store.now());
     if (due.kind === 'wait') return;
-    using signal = withDeadline(timeoutMs, `the backup was not done within ${timeoutMs / 3_600_000} hours`, stopping);
-    const file = `forge-${store.now().toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.zst`;
-    await record(file, 'schedule', async () => await writeFileOf(file, parts, signal));
+    const file = backupFileName(store.now());
+    await record({ file, actor: 'schedule', signal: stopping }, async (signal) => await writeFileOf(file, parts, signal));
   };
 
   return {
@@ -148,9 +147,11 @@ async function writeFileOf(name: string, parts: BackupsParts, signal: AbortSigna
   const { backupDir, keep, log } = parts;
   await mkdir(backupDir, { recursive: true, mode: 0o700 });
   await removeUnfinishedFiles(backupDir);
-  const [path, aside] = [join(backupDir, name), join(backupDir, `${name}${suffix}`)];
+  const [path, aside] = [join(backupDir, name), join(backupDir, `${name}${unfinishedSuffix}`)];
   try {
-    const output = createWriteStream(aside, { flags: 'wx', mode: 0o600, flush: true });
+    // Opened first: a folder that cannot be written to is a reason, not an event that nobody hears.
+    const output = (await open(aside, 'wx', 0o600)).createWriteStream({ flush: true });
+    output.on('error', () => undefined);
     const summary = await writeBackup(parts, { output, hasLogs: false, onStep: () => undefined, signal }).finally(() => output.end());
     await finished(output);
     await rename(aside, path);
@@ -172,7 +173,7 @@ async function removeUnfinishedFiles(directory: string): Promise<void> {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const left = names.filter((name) => name.endsWith(suffix) && filePattern.test(name.slice(0, -suffix.length)));
+  const left = names.filter((name) => name.endsWith(unfinishedSuffix) && isBackupFile(name.slice(0, -unfinishedSuffix.length)));
   for (const name of left) await rm(join(directory, name), { force: true });
 }
 
@@ -186,4 +187,4 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** Oldest first. */
-const listFiles = async (directory: string): Promise<readonly string[]> => (await readdir(directory).catch(() => [])).filter((name) => filePattern.test(name)).sort();
+const listFiles = async (directory: string): Promise<readonly string[]> => (await readdir(directory).catch(() => [])).filter(isBackupFile).sort();

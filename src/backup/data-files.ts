@@ -2,12 +2,12 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isBackupFile } from './backup-file-name.ts';
 import type { BackupWriter } from './backup-writer.ts';
 
 /** At the top of the data directory. */
-const leftOut = new Set(['run', 'tmp', 'repos', 'cache', 'proxy', 'logs', 'restore-unfinished']);
+const leftOut = new Set(['run', 'tmp', 'repos', 'cache', 'proxy', 'logs', 'backups', 'restore-unfinished']);
 const leftOutPattern = /^forge\.db|^before-restore-|^\.restore-|\.new$/;
-const nothing = new Set<string>();
 
 export interface DataFilesOptions {
   readonly data: string;
@@ -16,24 +16,34 @@ export interface DataFilesOptions {
   readonly hasLogs: boolean;
 }
 
-/** Writes them as `<prefix>/…`. Links and sockets are left out; a file that is removed meanwhile too. */
+/** Writes them as `<prefix>/…`. Links, sockets and backups, wherever they lie, are left out; a file that is removed meanwhile too. */
 export async function writeDataFiles(writer: BackupWriter, prefix: string, { data, without, hasLogs }: DataFilesOptions): Promise<void> {
-  const isWanted = (name: string): boolean => (name === 'logs' ? hasLogs : !leftOut.has(name) && !leftOutPattern.test(name)) && !without.includes(join(data, name));
-  for (const entry of await list(data)) if (isWanted(entry.name)) await writeTree(writer, { entry, from: data, to: prefix, without: new Set(without) });
+  const isWanted = (name: string): boolean => (name === 'logs' ? hasLogs : !leftOut.has(name) && !leftOutPattern.test(name));
+  const unwanted = new Set(without);
+  // The folder of scheduled ones may have been another one before.
+  const isLeftOut = (path: string, name: string): boolean => unwanted.has(path) || isBackupFile(name.replace(/\.part$/, ''));
+  for (const entry of await list(data)) if (isWanted(entry.name)) await writeTree(writer, { entry, from: data, to: prefix, isLeftOut });
 }
 
 /** Writes a folder with everything in it. */
 export async function writeFolder(writer: BackupWriter, from: string, to: string): Promise<void> {
   await writer.folder(to);
-  for (const entry of await list(from)) await writeTree(writer, { entry, from, to, without: nothing });
+  for (const entry of await list(from)) await writeTree(writer, { entry, from, to, isLeftOut: () => false });
 }
 
-async function writeTree(writer: BackupWriter, { entry, from, to, without }: { readonly entry: Dirent; readonly from: string; readonly to: string; readonly without: ReadonlySet<string> }): Promise<void> {
+interface Tree {
+  readonly entry: Dirent;
+  readonly from: string;
+  readonly to: string;
+  isLeftOut(path: string, name: string): boolean;
+}
+
+async function writeTree(writer: BackupWriter, { entry, from, to, isLeftOut }: Tree): Promise<void> {
   const [source, target] = [join(from, entry.name), `${to}/${entry.name}`];
-  if (without.has(source)) return;
+  if (isLeftOut(source, entry.name)) return;
   if (entry.isDirectory()) {
     await writer.folder(target);
-    for (const below of await list(source)) await writeTree(writer, { entry: below, from: source, to: target, without });
+    for (const below of await list(source)) await writeTree(writer, { entry: below, from: source, to: target, isLeftOut });
   } else if (entry.isFile()) {
     await writeFile(writer, source, target);
   }

@@ -118,7 +118,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   };
   const deployer = collectAfterwards(createDeployer(parts), retention);
   const things = wireApps({ ...parts, repositories, logs, forgetBuilds });
-  const backups = wireBackups({ config, store, docker, dataId, log, stopping: stopping.signal }, stack);
+  const backups = wireBackups({ config, store, docker, dataId, diskDirectories, log, stopping: stopping.signal }, stack);
   const work = wireJobs({ store, runtime, config, log }, stack);
   stack.defer(() => stopping.abort());
   return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, stop: () => stopping.abort(), superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };

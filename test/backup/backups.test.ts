@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createBackups, type Backups, type BackupsParts } from '../../src/backup/backups.ts';
 import { checkBackup } from '../../src/backup/restore-backup.ts';
@@ -18,6 +20,8 @@ const minute = 60_000;
 beforeEach(() => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
 afterEach(() => vi.useRealTimers());
 
+const unwatched: BackupsParts['watchSpace'] = (signal) => ({ signal, [Symbol.dispose]: () => undefined });
+
 interface Scheduled {
   readonly backups: Backups;
   readonly directory: string;
@@ -30,9 +34,11 @@ interface Scheduled {
 async function scheduled(options: Partial<BackupsParts> = {}): Promise<Scheduled> {
   const { store, parts, clock, data } = await forgeWithoutApps();
   const directory = join(data, 'kept');
-  const backups = createBackups({ ...parts, store, log: silentLog, schedule: '0 * * * *', keep: 2, backupDir: directory, ...options });
+  const backups = createBackups({ ...parts, store, log: silentLog, schedule: '0 * * * *', keep: 2, backupDir: directory, watchSpace: unwatched, ...options });
   const keeping = backups.keepSchedule(new AbortController().signal);
   onTestFinished(async () => await keeping[Symbol.asyncDispose]());
+  // It looks at the folder before it looks at the clock.
+  await backups.list();
   const pass = async (ms: number): Promise<void> => {
     clock.now = new Date(clock.now.getTime() + ms);
     await vi.advanceTimersByTimeAsync(30_000);
@@ -98,10 +104,33 @@ describe('scheduled backups', () => {
     for (const name of ['forge-20261121T090000Z.tar.zst', 'forge-20261121T095900Z.tar.zst.part', 'somebody.part']) writeFileSync(join(directory, name), 'x');
     beginBackup(store, { file: 'forge-20261121T095900Z.tar.zst', actor: 'schedule' });
     beginBackup(store, { file: undefined, actor: 'ada' });
-    const backups = createBackups({ ...parts, store, log: silentLog, schedule: '', keep: 2, backupDir: directory });
+    const backups = createBackups({ ...parts, store, log: silentLog, schedule: '', keep: 2, backupDir: directory, watchSpace: unwatched });
     expect((await backups.list()).backups).toMatchObject([1, 2].map(() => ({ endedAt: '2026-11-21T10:00:00.000Z', failure: 'interrupted: forge was stopped meanwhile', isThere: false })));
     await backups.keepSchedule(new AbortController().signal)[Symbol.asyncDispose]();
     expect(readdirSync(directory).sort()).toEqual(['forge-20261121T090000Z.tar.zst', 'somebody.part']);
+  });
+
+  it('whose file cannot be made fail with the reason, and forge goes on', async () => {
+    // Nobody makes files there, root neither.
+    const { backups, pass } = await scheduled({ backupDir: '/proc' });
+    for (const count of [1, 2]) {
+      await pass(60 * minute);
+      await vi.waitUntil(async () => (await backups.list()).backups.filter(({ endedAt }) => endedAt !== undefined).length === count, { timeout: 10_000 });
+    }
+    expect((await backups.list()).backups.map(({ failure }) => failure)).toEqual(['12', '11'].map((hour) => expect.stringContaining(`forge-20261121T${hour}0000Z.tar.zst.part`)));
+  });
+
+  it('end when the disk fills up, with the figures, and leave no file', async () => {
+    const full = new AbortController();
+    const { backups, store, pass, files } = await scheduled({
+      readVolume: async (_name, { use }) =>
+        await use(Readable.from((async function* () { for (;;) { yield randomBytes(9 * 1024 * 1024); full.abort(new ForgeError('exhausted', 'the disk is nearly full: the backup was ended')); await setImmediate(); } })())),
+      watchSpace: (signal) => ({ signal: AbortSignal.any([signal, full.signal]), [Symbol.dispose]: () => undefined }),
+    });
+    store.db.run(`INSERT INTO volumes (app, name, engine_name, created_at) VALUES ('shop', 'data', 'x', '')`);
+    await pass(60 * minute);
+    expect((await backups.list()).backups[0]).toMatchObject({ failure: 'the disk is nearly full: the backup was ended' });
+    expect(files()).toEqual([]);
   });
 
   it('of an unknown form are refused at the start', async () => {

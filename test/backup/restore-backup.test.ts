@@ -45,6 +45,18 @@ describe('a restore', () => {
     expect({ ...getConfig(openTestStore(data), 'shop') }).toEqual({ GREETING: 'hello' });
   });
 
+  it('has no earlier backups in it, wherever they were kept before', async () => {
+    const forge = await forgeWithoutApps();
+    mkdirSync(join(forge.data, 'kept'));
+    for (const name of ['forge-20261121T090000Z.tar.zst', 'forge-20261121T090000Z.tar.zst.part', 'notes']) writeFileSync(join(forge.data, 'kept', name), 'x');
+    const file = join(temporaryDirectory(), 'file');
+    await backUp({ ...forge, parts: { ...forge.parts, backupDir: '/mnt/elsewhere' } }, file);
+    const data = join(temporaryDirectory(), 'data');
+    await restore(file, data);
+    expect(visible(data)).not.toContain('backups');
+    expect(readdirSync(join(data, 'kept'))).toEqual(['notes']);
+  });
+
   it('brings what apps have printed, when that was asked for', async () => {
     const forge = await forgeWithoutApps();
     const file = join(temporaryDirectory(), 'file');

@@ -89,7 +89,7 @@ export function openStage(): Stage {
     deployer: bookkeeper(stage),
     backups: createBackups({
       store, data, docker: connectDocker(join(data, 'no-engine.sock')), dataId: 'test', domain: 'localhost', forge: '1.2.3', backupDir: join(data, 'backups'), schedule: '', keep: 7, log: silentLog,
-      readVolume: async () => undefined,
+      readVolume: async () => undefined, watchSpace: (signal) => ({ signal, [Symbol.dispose]: () => undefined }),
     }),
     volumes: createVolumes({ store, queue: createQueue(), volumes: shelf(stage), config: { minFreeBytes: 0, volumeMaxBytes: 1024 ** 4 }, diskDirectories: [], settle: async () => undefined, log: silentLog }),
     apps: mover(stage),
