@@ -8,15 +8,35 @@ import type { ReleaseDraft } from '../store/releases.ts';
 import type { Store } from '../store/store.ts';
 import { fixedFormation, formationOf, own } from './formation.ts';
 
+/** As it is, or by what there is: then it is decided when the turn has come, because another change may have come first. */
+type Wish<T, Now> = T | ((now: Now) => T);
+
+/** `null` removes the variable. */
+export type ConfigChange = Readonly<Record<string, string | null>>;
+
 /** What a person asks to be different. It is stored when the release that carries it is live, not before. */
 export interface AppChange {
-  /** `null` removes the variable. */
-  readonly config?: Readonly<Record<string, string | null>>;
-  /** What depends on the settings there are is decided when the turn has come: another change may have come first. */
-  readonly settings?: Partial<AppSettings> | ((now: AppSettings) => Partial<AppSettings>);
+  readonly config?: Wish<ConfigChange, AppState['config']>;
+  readonly settings?: Wish<Partial<AppSettings>, AppSettings>;
   /** Replaces the entries it names. */
-  readonly formation?: Formation;
+  readonly formation?: Wish<Formation, Formation>;
 }
+
+export interface DecidedChange {
+  readonly config: ConfigChange;
+  readonly settings: Partial<AppSettings>;
+  readonly formation: Formation;
+}
+
+/** What the change comes to in this state. */
+export const decideChange = ({ config, settings, formation }: AppChange, now: Pick<AppState, 'config' | 'settings' | 'formation'>): DecidedChange => ({
+  config: (typeof config === 'function' ? config(now.config) : config) ?? {},
+  settings: (typeof settings === 'function' ? settings(now.settings) : settings) ?? {},
+  formation: (typeof formation === 'function' ? formation(now.formation) : formation) ?? {},
+});
+
+/** Whether the change asks for nothing, in this state. */
+export const isNothing = (change: AppChange, now: AppState): boolean => Object.values(decideChange(change, now)).every((part: object) => Object.keys(part).length === 0);
 
 /** What a rollback of the code brings back. */
 export interface Code {
@@ -30,14 +50,14 @@ export const codeOf = ({ image, appFile, commit }: Release): Code => ({ image, a
 /** The app with the change, as it would be. */
 export function candidateState(app: App, change: AppChange, store: Store): AppState {
   const before = readAppState(store, app.name);
-  const config = Object.entries({ ...before.config, ...change.config }).filter((entry): entry is [string, string] => entry[1] !== null);
-  const settings = typeof change.settings === 'function' ? change.settings(before.settings) : change.settings;
+  const decided = decideChange(change, before);
+  const config = Object.entries({ ...before.config, ...decided.config }).filter((entry): entry is [string, string] => entry[1] !== null);
   return {
     ...before,
     // No prototype: a variable may be named __proto__.
     config: Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(config)),
-    settings: { ...before.settings, ...settings },
-    formation: { ...before.formation, ...change.formation },
+    settings: { ...before.settings, ...decided.settings },
+    formation: { ...before.formation, ...decided.formation },
   };
 }
 

@@ -7,8 +7,9 @@ import type { Report } from '../report.ts';
 import { createReport } from '../report.ts';
 import { placesOf } from '../runtime/places.ts';
 import { readAppState, writeAppState, type AppState } from '../store/app-state.ts';
+import { getConfig } from '../store/app-config.ts';
 import { updateApp } from '../store/apps.ts';
-import { candidateState, codeOf, withAppFile, type AppChange, type Code } from './candidate.ts';
+import { candidateState, codeOf, decideChange, isNothing, withAppFile, type AppChange, type Code } from './candidate.ts';
 import { recordRelease, takeAttemptTurn } from './deploy.ts';
 import { formationOf, refuseFixed } from './formation.ts';
 import { goLive } from './go-live.ts';
@@ -27,9 +28,10 @@ export interface ChangeRequest {
 }
 
 export interface Applied {
-  /** Release that carries the change; `undefined` when it waits for one. */
+  /** Release that carries the change; `undefined` when it waits for one, or was none. */
   readonly release: number | undefined;
-  readonly pending: 'no-release' | 'no-restart' | undefined;
+  /** `unchanged`: nothing is different from what it was when the turn had come. */
+  readonly pending: 'no-release' | 'no-restart' | 'unchanged' | undefined;
 }
 
 export interface ReleaseChange extends ChangeRequest {
@@ -42,44 +44,64 @@ export interface ReleaseChange extends ChangeRequest {
 
 /**
  * Puts a change in force: a release of the live code with it is started beside the old one, and only when it serves is the
- * change stored. When it does not come up, everything is as before.
+ * change stored. When it does not come up, everything is as before. What asks for nothing makes no release.
  */
 export async function change(request: ReleaseChange, parts: DeployParts): Promise<Applied> {
   const app = appOf(request.app, parts.store);
-  if (app.currentVersion !== undefined) refuseFixed(request.change.formation ?? {}, liveRelease(app, parts));
-  const stored = app.currentVersion !== undefined && request.restart ? undefined : await storeOnly(request, parts);
-  return stored ?? { release: (await redeploy(request, parts)).version, pending: undefined };
+  const now = readAppState(parts.store, app.name);
+  if (app.currentVersion !== undefined) refuseFixed(decideChange(request.change, now).formation, liveRelease(app, parts));
+  const takesRelease = app.currentVersion !== undefined && request.restart && !isNothing(request.change, now);
+  const stored = takesRelease ? undefined : await storeOnly(request, parts);
+  if (stored) return stored;
+  const release = await makeRelease(request, parts, (live) => (isNothing(request.change, readAppState(parts.store, live.name)) ? undefined : candidateOf(live, request.change, parts)));
+  return release ? { release: release.version, pending: undefined } : unchanged;
 }
 
-/** Without a release; `undefined` when the app's first one went live while this waited, so that the change takes one after all. */
+const unchanged: Applied = { release: undefined, pending: 'unchanged' };
+
+/** Without a release; `undefined` when it takes one after all: the app's first one went live while this waited, or what it asks for is no longer so. */
 async function storeOnly({ app: name, change: wanted, reason, restart: isRestart, signal, output }: ReleaseChange, parts: DeployParts): Promise<Applied | undefined> {
   using _turn = await takeTurn({ app: name, holder: `a change (${reason})`, isRelease: true, signal, report: createReport([output]) }, parts);
   const app = appOf(name, parts.store);
   const isLive = app.currentVersion !== undefined;
+  if (isNothing(wanted, readAppState(parts.store, name))) return unchanged;
   if (isLive && isRestart) return undefined;
   writeAppState(parts.store, name, candidateState(app, wanted, parts.store));
   return { release: undefined, pending: isLive ? 'no-restart' : 'no-release' };
 }
 
-/** A release of the live code with the config and settings of now and what the change adds. `conflict` before the first release. */
-async function redeploy(request: ChangeRequest & Pick<ReleaseChange, 'reason' | 'change'>, parts: DeployParts): Promise<Release> {
-  liveRelease(appOf(request.app, parts.store), parts);
-  return await makeRelease(request, parts, (app) => ({ code: codeOf(liveRelease(app, parts)), state: candidateState(app, request.change, parts.store) }));
+interface Candidate {
+  readonly code: Code;
+  readonly state: AppState;
+  /** When it is another one than was asked for. */
+  readonly reason?: string;
 }
 
-/** A release without a build: what it is made of is decided when the turn has come. */
-export async function makeRelease(
+/** The live code with the config and settings of now and what the change adds. `conflict` before the first release, or when app.json fixes it otherwise. */
+function candidateOf(app: App, wanted: AppChange, parts: DeployParts): Candidate {
+  const live = liveRelease(app, parts);
+  refuseFixed(decideChange(wanted, readAppState(parts.store, app.name)).formation, live);
+  return { code: codeOf(live), state: candidateState(app, wanted, parts.store) };
+}
+
+/** A release without a build: what it is made of is decided when the turn has come. Resolves to `undefined` when that is nothing. */
+export async function makeRelease<T extends Candidate | undefined>(
   request: ChangeRequest & { readonly reason: string },
   parts: DeployParts,
-  decide: (app: App) => { readonly code: Code; readonly state: AppState } | Promise<{ readonly code: Code; readonly state: AppState }>,
-): Promise<Release> {
+  decide: (app: App) => T | Promise<T>,
+): Promise<Release | Extract<T, undefined>> {
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' } });
   try {
     using _turn = await takeAttemptTurn(attempt, parts);
-    const { code, state: wanted } = await decide(appOf(request.app, parts.store));
-    const state = withAppFile(wanted, code, parts.config);
+    const candidate = await decide(appOf(request.app, parts.store));
+    if (candidate === undefined) {
+      await attempt.succeed();
+      return candidate as Extract<T, undefined>;
+    }
+    const { code, reason = request.reason } = candidate;
+    const state = withAppFile(candidate.state, code, parts.config);
     attempt.hide(Object.values(state.config));
-    const release = recordRelease({ code, state, attempt, request, parts });
+    const release = recordRelease({ code, state, attempt, request: { ...request, reason }, parts });
     const started = state.isStopped ? { instances: [], stopped: [] } : await startInstances(release, attempt, parts);
     await goLive({ release, state: { ...state, version: release.version }, started, attempt, parts, confirm: noConfirmation });
     return release;
@@ -92,10 +114,11 @@ const noConfirmation = async (): Promise<void> => undefined;
 
 /** Fresh instances in place of the running ones: of the live release, or of a new one when config or settings changed since. */
 export async function restart(request: ChangeRequest, parts: DeployParts): Promise<void> {
-  if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await redeploy({ ...request, reason: 'Restart with changed config', change: {} }, parts));
+  if (hasPendingChange(appOf(request.app, parts.store), parts)) return void (await makeRelease({ ...request, reason: 'Restart with changed config' }, parts, (app) => candidateOf(app, {}, parts)));
   const attempt = parts.attempts.open({ ...request, origin: { kind: 'change' }, reason: 'Restart' });
   try {
     using _turn = await takeAttemptTurn(attempt, parts, { isRelease: false });
+    attempt.hide(Object.values(getConfig(parts.store, request.app)));
     const app = appOf(request.app, parts.store);
     if (app.isStopped) throw new ForgeError('conflict', `${app.name} is stopped`, { hint: `ps:start ${app.name} starts it` });
     const release = wantedRelease(app, parts);
@@ -119,12 +142,17 @@ export async function scale(request: ChangeRequest & { readonly changes: Readonl
   return updateApp(parts.store, app.name, { formation: scaledNow().formation }).formation;
 }
 
-/** Stops every instance; the app answers 503 until `start`. */
+/** Stops every instance; the app answers 503 until `start`. When it throws, nothing has changed. */
 export async function stop(request: ChangeRequest, parts: DeployParts): Promise<void> {
   using _turn = await takeChangeTurn(request, parts, 'a stop');
   const app = appOf(request.app, parts.store);
-  updateApp(parts.store, app.name, { isStopped: true });
   const replaced = await parts.live.swap(app.name, []);
+  try {
+    updateApp(parts.store, app.name, { isStopped: true });
+  } catch (error) {
+    await parts.live.swap(app.name, replaced);
+    throw error;
+  }
   await parts.live.retire(replaced, retireOptions(app, parts.config));
 }
 

@@ -25,6 +25,7 @@ export async function applyChange(app: string, wish: ChangeWish, { session, serv
 }
 
 export function printApplied(name: string, { release, pending }: Applied): string {
+  if (pending === 'unchanged') return `nothing changed on ${name}`;
   if (release !== undefined) return `${name} runs v${release} with it`;
   return pending === 'no-release' ? `${name} has no release yet: it takes effect with the first deploy` : `it takes effect with the next deploy or ps:restart`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ConfigChange } from '../deploy/candidate.ts';
 import { ForgeError } from '../errors.ts';
 import { parseEnvKey } from '../names.ts';
 import { getConfig } from '../store/app-config.ts';
@@ -14,15 +15,22 @@ import { facts, oneLine } from './table.ts';
 const maxImportBytes = 4 * 1024 * 1024;
 const keyField = z.string().overwrite(parseEnvKey);
 
-/** One release with all that differs; the same values again change nothing. */
-async function change(app: string, changes: Readonly<Record<string, string | null>>, restart: boolean, context: Context) {
-  const { store } = context.services;
-  const before = getConfig(store, app);
-  const differing = Object.entries(changes).filter(([key, value]) => (before[key] ?? null) !== value);
-  const keys = differing.map(([key]) => key).sort();
-  if (keys.length === 0) return { app, changed: keys, applied: undefined };
-  const verb = differing.every(([, value]) => value === null) ? 'Unset' : 'Set';
-  return { app, changed: keys, applied: await applyChange(app, { change: { config: Object.fromEntries(differing) }, reason: `${verb} ${keys.join(', ')}`, restart }, context) };
+/** One release with all that differs when the turn has come; the same values again change nothing. */
+async function change(app: string, changes: ConfigChange, restart: boolean, context: Context) {
+  const differingFrom = (now: Readonly<Record<string, string>>) => Object.entries(changes).filter(([key, value]) => (now[key] ?? null) !== value);
+  const keysOf = (entries: readonly (readonly [string, unknown])[]) => entries.map(([key]) => key).sort();
+  let changed: readonly string[] = [];
+  const config = (now: Readonly<Record<string, string>>): ConfigChange => {
+    const differing = differingFrom(now);
+    changed = keysOf(differing);
+    return Object.fromEntries(differing);
+  };
+  // Named by what differs already, as people know it; all of it when that is nothing, and another change may still make it differ.
+  const before = differingFrom(getConfig(context.services.store, app));
+  const named = before.length > 0 ? before : Object.entries(changes);
+  const reason = `${named.every(([, value]) => value === null) ? 'Unset' : 'Set'} ${keysOf(named).join(', ')}`;
+  const applied = await applyChange(app, { change: { config }, reason, restart }, context);
+  return { app, changed, applied: applied.pending === 'unchanged' ? undefined : applied };
 }
 
 function printChange(verb: string) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultLimits, minMemoryBytes, parseSize } from '../config.ts';
-import type { AppSettings, Limits } from '../domain.ts';
+import type { AppSettings, Formation, Limits } from '../domain.ts';
 import { builderNames, strategies } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import { parseBranch, parseEnvKey, parseProcessType } from '../names.ts';
@@ -103,12 +103,16 @@ const limits = defineOperation({
   }),
   audit: ({ type, memory, cpu, pids }) => ({ type, memory, cpu, pids }),
   run: async ({ app, type, restart, ...wanted }, context) => {
-    const { store } = context.services;
-    const { formation } = getApp(store, app);
-    const entry = (Object.hasOwn(formation, type) ? formation[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context.services.config) };
-    const changed = { ...entry, limits: { ...entry.limits, ...readLimits(wanted) } };
-    const change = { formation: { [type]: changed } };
-    return { app, type, limits: changed.limits, applied: await applyChange(app, { change, reason: `Set limits of ${type}`, restart }, context) };
+    const asked = readLimits(wanted);
+    let limits = defaultLimits(context.services.config);
+    // In the turn: a scale that was before this one keeps its quantity.
+    const formation = (now: Formation): Formation => {
+      const entry = (Object.hasOwn(now, type) ? now[type] : undefined) ?? { quantity: liveQuantity(app, type, context), limits: defaultLimits(context.services.config) };
+      limits = { ...entry.limits, ...asked };
+      return { [type]: { ...entry, limits } };
+    };
+    const applied = await applyChange(app, { change: { formation }, reason: `Set limits of ${type}`, restart }, context);
+    return { app, type, limits, applied };
   },
   print: ({ app, applied }) => `Limits set: ${printApplied(app, applied)}`,
 });

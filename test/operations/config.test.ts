@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { setConfig } from '../../src/store/app-config.ts';
 import { findAudit } from '../../src/store/audit.ts';
 import { findRelease } from '../../src/store/releases.ts';
 import { openStage, release } from './stage.ts';
@@ -57,6 +58,17 @@ describe('config', () => {
     release(stage.store, 'hello');
     expect(await stage.ok('config:set', 'hello', 'A=1')).toBe('Nothing changed on hello\n');
     expect(stage.asked).toEqual([]);
+  });
+
+  test('what differs is what differs once its turn has come', async () => {
+    const stage = openStage();
+    await stage.ok('apps:create', 'hello');
+    await stage.ok('config:set', 'hello', 'A=1', 'B=1');
+    release(stage.store, 'hello');
+    stage.meanwhile = () => setConfig(stage.store, 'hello', { A: '2' });
+    expect(await stage.ok('config:set', 'hello', 'A=1', 'B=1')).toBe('-----> Set A, B\nSet A: hello runs v2 with it\n');
+    stage.meanwhile = () => setConfig(stage.store, 'hello', { B: '2' });
+    expect(await stage.ok('config:set', 'hello', 'B=2')).toBe('Nothing changed on hello\n');
   });
 
   test('progress does not mix with JSON', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ForgeError } from '../../src/errors.ts';
 import { findAudit } from '../../src/store/audit.ts';
-import { getApp } from '../../src/store/apps.ts';
+import { getApp, updateApp } from '../../src/store/apps.ts';
 import { openStage, release } from './stage.ts';
 
 describe('settings', () => {
@@ -30,6 +30,15 @@ describe('settings', () => {
     await stage.ok('build-args:set', 'hello');
     await stage.ok('checks:set', 'hello', '--tcp');
     expect(getApp(stage.store, 'hello').settings).toMatchObject({ builder: undefined, port: undefined, buildArgs: [], checks: { web: [{ probe: { kind: 'tcp' }, waitMs: 120_000 }] } });
+  });
+
+  test('limits leave a quantity as it is when their turn has come', async () => {
+    const stage = openStage();
+    await stage.ok('apps:create', 'hello');
+    const limits = { memoryBytes: 1024 ** 3, cpuShares: 512, pids: 64 };
+    stage.meanwhile = () => updateApp(stage.store, 'hello', { formation: { web: { quantity: 3, limits } } });
+    expect(JSON.parse(await stage.ok('limits:set', 'hello', 'web', '--pids', '100', '--json'))).toMatchObject({ limits: { ...limits, pids: 100 } });
+    expect(getApp(stage.store, 'hello').formation).toEqual({ web: { quantity: 3, limits: { ...limits, pids: 100 } } });
   });
 
   test.each([

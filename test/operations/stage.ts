@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '../../src/config.ts';
-import { candidateState } from '../../src/deploy/candidate.ts';
+import { candidateState, isNothing } from '../../src/deploy/candidate.ts';
 import type { Apps } from '../../src/apps/apps.ts';
 import { createVolumes } from '../../src/apps/volumes.ts';
 import type { ChangeRequest } from '../../src/deploy/changes.ts';
@@ -21,7 +21,7 @@ import type { EnterRequest } from '../../src/runtime/enter.ts';
 import type { VolumeStore } from '../../src/runtime/volume-store.ts';
 import type { LogLine, ReadLogsOptions } from '../../src/runtime/logs/read-logs.ts';
 import { getConfig } from '../../src/store/app-config.ts';
-import { writeAppState } from '../../src/store/app-state.ts';
+import { readAppState, writeAppState } from '../../src/store/app-state.ts';
 import { deleteApp, getApp, updateApp } from '../../src/store/apps.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -46,6 +46,8 @@ export interface Stage {
   readonly answers: Map<string, string>;
   /** The next change fails with this. */
   failure: ForgeError | undefined;
+  /** Happens while the next change waits for its turn. */
+  meanwhile: (() => void) | undefined;
   /** A command line as the operator, unless somebody else asks. */
   run(argv: readonly string[], options?: RunOptions): Promise<Result>;
   /** Runs and returns stdout; fails the test on any other status than 0. */
@@ -72,7 +74,7 @@ export function openStage(): Stage {
   const store = openTestStore(data, clock);
   const stage = {
     store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
-    logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], answers: new Map<string, string>(), failure: undefined as ForgeError | undefined,
+    logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], answers: new Map<string, string>(), failure: undefined as ForgeError | undefined, meanwhile: undefined as (() => void) | undefined,
   };
   const room = { jobsPerApp: 25, jobsPerMachine: 100 };
   const jobs = createJobs({ store, containers: stage.containers, config: { jobTimeout: 60_000, ...room }, log: silentLog });
@@ -193,6 +195,7 @@ interface Books {
   readonly asked: string[];
   readonly oneOffs: OneOffRequest[];
   readonly failure: ForgeError | undefined;
+  readonly meanwhile: (() => void) | undefined;
 }
 
 function bookkeeper(books: Books): Deployer {
@@ -205,7 +208,9 @@ function bookkeeper(books: Books): Deployer {
     },
     change: async (request) => {
       if (books.failure) throw books.failure;
+      books.meanwhile?.();
       const { app, store } = { app: getApp(books.store, request.app), store: books.store };
+      if (isNothing(request.change, readAppState(store, app.name))) return { release: undefined, pending: 'unchanged' };
       writeAppState(store, app.name, candidateState(app, request.change, store));
       if (app.currentVersion === undefined) return { release: undefined, pending: 'no-release' };
       if (!request.restart) return { release: undefined, pending: 'no-restart' };
