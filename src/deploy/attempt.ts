@@ -35,6 +35,8 @@ export interface Attempt {
   /** Aborts when the person left or somebody canceled, until the swap; afterwards nothing interrupts it. */
   readonly signal: AbortSignal;
   enter(status: DeploymentStatus, version?: number): void;
+  /** Its record says this from here on: what it does was decided only now. */
+  restate(reason: string): void;
   /** Keeps further values out of everything that is reported and stored from here on. */
   hide(values: readonly string[]): void;
   /** From here on it cannot be canceled: the swap is being made. Throws when it was canceled before. */
@@ -158,6 +160,7 @@ function startAttempt({ deployment, request, state, store, log, faults, path, on
     signal: state.controller.signal,
     enter: (status, version) =>
       updateDeployment(store, id, { status, ...(version === undefined ? {} : { version }), ...(status === 'building' ? { startedAt: new Date().toISOString() } : {}) }),
+    restate: (reason) => void updateDeployment(store, id, { reason }),
     hide: (values) => {
       for (const value of values) secrets.add(value);
       redact = createRedactor([...secrets]);

@@ -10,6 +10,7 @@ export type DeploymentDraft = Pick<Deployment, 'app' | 'actor' | 'origin' | 'rea
 
 export interface DeploymentPatch {
   readonly status?: DeploymentStatus;
+  readonly reason?: string;
   readonly failure?: string | undefined;
   /** A further one goes below those before it. */
   readonly warning?: string;
@@ -76,9 +77,10 @@ export function updateDeployment(store: Store, id: string, patch: DeploymentPatc
     }
     const now = store.now().toISOString();
     store.db.run(
-      `UPDATE deployments SET status = ?, failure = ?, warning = ?, version = ?, started_at = ?, ended_at = ?,
+      `UPDATE deployments SET status = ?, reason = ?, failure = ?, warning = ?, version = ?, started_at = ?, ended_at = ?,
         undo = CASE WHEN ? THEN NULL ELSE undo END WHERE id = ?`,
       status,
+      patch.reason ?? before.reason,
       patch.failure ?? before.failure ?? null,
       [before.warning, patch.warning].filter((warning) => warning !== undefined).join('\n') || null,
       patch.version ?? before.version ?? null,
