@@ -7,7 +7,9 @@ import { runProcess, startProcess } from '../run-process.ts';
 import { fetchBundleArgs, repositoryArgs } from './git-args.ts';
 import type { Repositories } from './repositories.ts';
 
-type Parts = Pick<Repositories, 'pathOf' | 'exists' | 'ensure' | 'environment' | 'setHeadBranch'>;
+/** Of a repository that is only read. */
+export type BundleSource = Pick<Repositories, 'pathOf' | 'exists' | 'environment'>;
+type Parts = BundleSource & Pick<Repositories, 'ensure' | 'setHeadBranch'>;
 
 const shortTimeoutMs = 60_000;
 const fetchTimeoutMs = 600_000;
@@ -15,14 +17,14 @@ const fetchTimeoutMs = 600_000;
 const asideFolder = 'refs/forge/imported';
 
 /** Whether the app's repository has anything that a bundle could hold. */
-export async function hasRefs(app: string, { pathOf, exists, environment }: Parts): Promise<boolean> {
+export async function hasRefs(app: string, { pathOf, exists, environment }: BundleSource): Promise<boolean> {
   if (!(await exists(app))) return false;
   const { stdout } = await runProcess('git', repositoryArgs(pathOf(app), 'for-each-ref', '--count=1', '--format=%(refname)'), { env: environment });
   return stdout.trim() !== '';
 }
 
 /** Commits at which pushes from shallow clones have cut the history off. */
-export async function findShallow(app: string, { pathOf }: Parts): Promise<readonly string[]> {
+export async function findShallow(app: string, { pathOf }: BundleSource): Promise<readonly string[]> {
   const text = await readFile(join(pathOf(app), 'shallow'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     return '';
@@ -31,7 +33,7 @@ export async function findShallow(app: string, { pathOf }: Parts): Promise<reado
 }
 
 /** Every ref with all that it leads to. Ends early when it is not read to its end. */
-export async function* readBundle(app: string, { pathOf, environment }: Parts, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* readBundle(app: string, { pathOf, environment }: BundleSource, signal: AbortSignal): AsyncGenerator<Buffer> {
   const child = startProcess('git', repositoryArgs(pathOf(app), 'bundle', 'create', '--quiet', '-', '--all'), { env: environment });
   const stop = () => void child.kill();
   signal.addEventListener('abort', stop, { once: true });
@@ -66,11 +68,15 @@ export async function importBundle(app: string, { path, shallow, deployBranch, i
   const { exitCode, stderr } = await git(fetchBundleArgs(repository, path), fetchTimeoutMs);
   if (exitCode !== 0) throw new ForgeError('invalid', 'the code of the export was refused by git', { details: stderr.trim().split('\n').slice(-5) });
   if (deployBranch === undefined) return;
+  const moveRef = async (words: readonly string[]): Promise<void> => {
+    const ended = await git(repositoryArgs(repository, 'update-ref', ...words), shortTimeoutMs);
+    if (ended.exitCode !== 0) throw new ForgeError('failed', `the branch ${deployBranch} of ${app} could not be set aside, so that it can be pushed again`, { details: ended.stderr.trim().split('\n').slice(-5) });
+  };
   await parts.setHeadBranch(app, parseBranch(deployBranch));
   if (!isUnpushed) return;
   const branch = `refs/heads/${deployBranch}`;
   const { stdout } = await git(repositoryArgs(repository, 'for-each-ref', '--format=%(objectname)', '--', branch), shortTimeoutMs);
   if (stdout.trim() === '') return;
-  await git(repositoryArgs(repository, 'update-ref', '--', `${asideFolder}/${deployBranch}`, stdout.trim()), shortTimeoutMs);
-  await git(repositoryArgs(repository, 'update-ref', '-d', '--', branch), shortTimeoutMs);
+  await moveRef(['--', `${asideFolder}/${deployBranch}`, stdout.trim()]);
+  await moveRef(['-d', '--', branch]);
 }

@@ -1,8 +1,11 @@
 /** Everything of one app in one file, sealed under a passphrase; written while it is sent. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { appOf } from '../../deploy/turn.ts';
+import { appOf, takeTurn } from '../../deploy/turn.ts';
 import { abortError, ForgeError, isForgeError } from '../../errors.ts';
-import { findShallow, hasRefs, readBundle } from '../../git/bundles.ts';
+import { findShallow, hasRefs, readBundle, type BundleSource } from '../../git/bundles.ts';
+import { linkRepository } from '../../git/link-repository.ts';
 import { getConfig } from '../../store/app-config.ts';
 import { findCurrentRelease } from '../../store/releases.ts';
 import { findVolumes } from '../../store/volumes.ts';
@@ -21,13 +24,22 @@ export interface ExportRequest extends AppRequest {
   use(file: Readable): Promise<void>;
 }
 
-/** The app goes on meanwhile: its volumes are copied as they are at that moment, file by file. Throws `invalid` for a passphrase that is too short. */
+/** A change of the app that is under way is waited for. It goes on meanwhile: its volumes are copied as they are at that moment, file by file. Throws `invalid` for a passphrase that is too short. */
 export async function exportApp(request: ExportRequest, parts: AppParts): Promise<void> {
+  checkPassphrase(request.passphrase);
+  const folder = await mkdtemp(join(parts.config.data, 'tmp', 'export-'));
+  try {
+    const picture = await takePicture(request, join(folder, 'code.git'), parts);
+    await send(picture, request, parts);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function send(picture: Picture, request: ExportRequest, parts: AppParts): Promise<void> {
   const { app, passphrase, use } = request;
-  checkPassphrase(passphrase);
-  const exported = await describe(request, parts);
   const writer = await createExportWriter({ app, passphrase, now: parts.store.now() });
-  const written = write(writer, exported, request, parts).catch((error: unknown) => {
+  const written = write(writer, picture, request, parts).catch((error: unknown) => {
     writer.fail(error);
     throw error;
   });
@@ -44,7 +56,24 @@ export function checkPassphrase(passphrase: string): void {
   throw new ForgeError('invalid', `the first line of stdin is the passphrase, and it has ${passphrase.length} characters: expected ${minPassphraseLength} to 1000`);
 }
 
-async function describe({ app: name, hasImage }: ExportRequest, { store, repositories, runtime }: AppParts): Promise<ExportedApp> {
+/** The app and its code at one moment. */
+interface Picture {
+  readonly exported: ExportedApp;
+  readonly code: BundleSource;
+}
+
+/** In the app's turn, as short as it is: a push meanwhile would give the release of before with the code of after. */
+async function takePicture(request: ExportRequest, path: string, parts: AppParts): Promise<Picture> {
+  const { app, report, signal } = request;
+  const { repositories } = parts;
+  using _turn = await takeTurn({ app, holder: 'an export', isRelease: false, signal, report }, parts);
+  const hasCode = await repositories.exists(app);
+  if (hasCode) await linkRepository(repositories.pathOf(app), path);
+  const code: BundleSource = { pathOf: () => path, exists: async () => hasCode, environment: repositories.environment };
+  return { exported: { ...(await describe(request, parts)), shallow: await findShallow(app, code) }, code };
+}
+
+async function describe({ app: name, hasImage }: ExportRequest, { store, repositories, runtime }: AppParts): Promise<Omit<ExportedApp, 'shallow'>> {
   const { settings, formation } = appOf(name, store);
   const config = getConfig(store, name);
   const live = findCurrentRelease(store, name);
@@ -57,17 +86,16 @@ async function describe({ app: name, hasImage }: ExportRequest, { store, reposit
     settings,
     formation,
     volumes,
-    shallow: await findShallow(name, repositories),
     release: live && { version: live.version, reason: live.reason, port: live.port, commit: live.commit, imageId, image: live.image, appFile: live.appFile },
   };
 }
 
-async function write(writer: ExportWriter, exported: ExportedApp, { app, report, signal }: ExportRequest, parts: AppParts): Promise<void> {
-  const { repositories, runtime, store } = parts;
+async function write(writer: ExportWriter, { exported, code }: Picture, { app, report, signal }: ExportRequest, parts: AppParts): Promise<void> {
+  const { runtime, store } = parts;
   await writer.writeApp(exported);
-  if (await hasRefs(app, repositories)) {
+  if (await hasRefs(app, code)) {
     report.step('Writing the code');
-    await writer.writeSection(repositorySection, readBundle(app, repositories, signal));
+    await writer.writeSection(repositorySection, readBundle(app, code, signal));
   }
   if (exported.release?.imageId !== undefined) {
     report.step('Writing the image');
