@@ -20,14 +20,15 @@ export interface RollbackRequest extends ChangeRequest {
 /** Throws `not-found` for a release that there never was, `conflict` for one that never served or whose image is gone. */
 export async function rollback(request: RollbackRequest, parts: DeployParts): Promise<Release> {
   const { part } = request;
-  const target = await findTarget(request, parts);
-  const what = part === 'code and config' ? '' : `, ${part} only`;
-  return await makeRelease({ ...request, reason: `Rollback to v${target.version}${what}` }, parts, async (app) => {
-    // Again, in the app's turn: it may have been removed while this one waited.
-    if (part !== 'config') await checkImage(target, parts);
+  const reasonOf = ({ version }: Release): string => `Rollback to v${version}${part === 'code and config' ? '' : `, ${part} only`}`;
+  // What cannot be done now is refused without waiting.
+  const reason = reasonOf(await findTarget(request, parts));
+  return await makeRelease({ ...request, reason }, parts, async (app) => {
+    // What served before, what serves and which images there are may be different when the turn has come.
+    const target = await findTarget(request, parts);
     const now = readAppState(parts.store, app.name);
     const code: Code = codeOf(part === 'config' ? liveRelease(app, parts) : target);
-    return { code, state: part === 'code' ? now : stateOf(target, now) };
+    return { code, state: part === 'code' ? now : stateOf(target, now), reason: reasonOf(target) };
   });
 }
 
