@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { abortError, isForgeError } from '../errors.ts';
+import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import type { ReadLogsOptions } from '../runtime/logs/read-logs.ts';
+import { findCreation } from '../store/apps.ts';
 import { terminalText } from '../terminal-text.ts';
+import { authorize } from './authorize.ts';
 import { appField } from './fields.ts';
 import { says } from './input-form.ts';
 import { untilInterrupted } from './interrupt.ts';
@@ -30,12 +32,16 @@ const logs = defineOperation({
   print: () => undefined,
 });
 
-/** Writes stored lines, then what comes, until the person leaves or stops it. */
+/** Writes stored lines, then what comes, until the person leaves or stops it. Throws `not-found` when the app is no longer the one that it was. */
 export async function showLogs(app: string, { lines, follow, processes }: Omit<ReadLogsOptions, 'signal'>, { session, services, isJson, style }: Context): Promise<undefined> {
   using signal = untilInterrupted(session, follow);
+  const creation = findCreation(services.store, app);
   let count = 0;
   try {
     for await (const line of services.logs.read(app, { lines, processes, follow, signal })) {
+      // Destroyed or renamed meanwhile: another app of that name may be somebody else's.
+      if (findCreation(services.store, app) !== creation) throw new ForgeError('not-found', `${app} is no longer the app whose logs these were: it was destroyed or renamed`, { hint: 'forge apps lists the apps you can see' });
+      authorize(session.actor, 'view', app);
       count += 1;
       const text = isJson ? JSON.stringify(line) : `${style.faint(`${line.at} app[${line.process}]:`)} ${terminalText(line.text)}`;
       await write(session.stdout, `${text}\n`, signal);

@@ -40,6 +40,12 @@ export function findApp(store: Store, name: string): App | undefined {
   return row && readApp(row);
 }
 
+/** What tells an app from another one that had or gets its name; `undefined` when there is none. Cheap enough for every line of a log. */
+export function findCreation(store: Store, name: string): string | undefined {
+  const row = store.db.get('SELECT created_at FROM apps WHERE name = ?', name);
+  return row && String(row['created_at']);
+}
+
 /** As `findApp`, but an app that is missing is an error: `not-found`. */
 export function getApp(store: Store, name: string): App {
   const app = findApp(store, name);

@@ -1,4 +1,3 @@
-import { PassThrough } from 'node:stream';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -173,35 +172,6 @@ describe('run', () => {
     await stage.run(['run', '-e', 'A=canary', 'hello', 'psql', 'postgres://u:canary@h/d']);
     expect(findAudit(stage.store)[0]).toMatchObject({ action: 'run', app: 'hello', details: { program: 'psql', env: ['A'] } });
     expect(JSON.stringify(findAudit(stage.store))).not.toContain('canary');
-  });
-});
-
-describe('logs', () => {
-  const line = { at: '2026-11-21T10:00:00.123456789Z', process: 'web.1', text: 'listening' };
-
-  test('lines carry time and process', async () => {
-    const stage = openStage();
-    await stage.ok('apps:create', 'hello');
-    stage.logLines.push(line, { ...line, process: 'worker.1', text: 'ready' });
-    expect(await stage.ok('logs', 'hello', '-n', '5', '-p', 'web', '-p', 'worker.1')).toBe(
-      '2026-11-21T10:00:00.123456789Z app[web.1]: listening\n2026-11-21T10:00:00.123456789Z app[worker.1]: ready\n',
-    );
-    expect(stage.logQueries[0]).toMatchObject({ lines: 5, processes: ['web', 'worker.1'], follow: false });
-    expect(JSON.parse((await stage.ok('logs', 'hello', '--json')).split('\n')[0] ?? '')).toEqual(line);
-    expect((await stage.run(['logs', 'hello', '-p', '../x'])).status).toBe(2);
-  });
-
-  test('following ends with the session, and with Ctrl-C in a terminal', async () => {
-    const stage = openStage();
-    await stage.ok('apps:create', 'hello');
-    const stdin = new PassThrough();
-    const following = stage.run(['logs', 'hello', '-f'], { terminal, stdin });
-    stdin.write('\x03');
-    expect(await following).toMatchObject({ status: 0 });
-    const gone = new AbortController();
-    const left = stage.run(['logs', 'hello', '-f'], { signal: gone.signal });
-    gone.abort();
-    expect((await left).status).toBeLessThanOrEqual(130);
   });
 });
 
