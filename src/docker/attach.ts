@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { abortError } from '../errors.ts';
-import { engineCall, translate, type Docker } from './connect.ts';
+import { boundedCall, boundedConnection } from './bounded-call.ts';
+import { translate, type Docker } from './connect.ts';
 import { frameParts } from './stream-frames.ts';
 
 export interface Streams {
@@ -23,7 +24,7 @@ export interface Attachment {
 /** Connects to a created container, so that nothing is missed once it starts. */
 export async function attachContainer(docker: Docker, id: string, { hasTerminal, signal }: { readonly hasTerminal: boolean; readonly signal: AbortSignal }): Promise<Attachment> {
   const options = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
-  const socket = (await engineCall('attach to the container', docker.getContainer(id).attach(options), signal)) as Duplex;
+  const socket = await boundedConnection('attach to the container', docker.getContainer(id).attach(options), { signal });
   return attachmentOf(socket, { hasTerminal, signal });
 }
 
@@ -57,7 +58,7 @@ export function attachmentOf(socket: Duplex, { hasTerminal, signal }: { readonly
 
 /** Tells the container's terminal its size. */
 export async function resizeTerminal(docker: Docker, id: string, { columns, rows }: { readonly columns: number; readonly rows: number }): Promise<void> {
-  await engineCall('resize the terminal', docker.getContainer(id).resize({ w: columns, h: rows }) as Promise<unknown>);
+  await boundedCall('resize the terminal', () => docker.getContainer(id).resize({ w: columns, h: rows }) as Promise<unknown>);
 }
 
 /** A reader that is gone takes nothing more; the container is not held up by it. */

@@ -1,6 +1,7 @@
 /** The streams of a container from before its start, so that nothing it writes is missed. */
 import type { Duplex } from 'node:stream';
-import { type Docker, engineCall } from './connect.ts';
+import { boundedConnection } from './bounded-call.ts';
+import type { Docker } from './connect.ts';
 import { frameParts, type Frame } from './stream-frames.ts';
 
 export interface AttachedContainer {
@@ -18,7 +19,7 @@ export interface AttachedContainer {
 export async function attachContainer(docker: Docker, options: { containerId: string; hasStdin: boolean; signal: AbortSignal }): Promise<AttachedContainer> {
   const { containerId, hasStdin, signal } = options;
   const call = docker.getContainer(containerId).attach({ stream: true, stdin: hasStdin, stdout: true, stderr: true, hijack: hasStdin });
-  const stream = (await engineCall('attach to the container', call, signal)) as Duplex;
+  const stream = await boundedConnection('attach to the container', call, { signal });
   // A connection that breaks ends the iteration below; without a listener it would end the process.
   stream.on('error', () => undefined);
   return {

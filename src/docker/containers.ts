@@ -1,19 +1,14 @@
 /** Containers of the engine: create, start, stop, remove, look at. Removing what is gone and stopping what is down succeed. */
 import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import { ForgeError, isForgeError } from '../errors.ts';
-import { delay, withTimeout } from '../wait.ts';
+import { delay } from '../wait.ts';
+import { boundedCall } from './bounded-call.ts';
 import { engineCall, type Docker } from './connect.ts';
 import { readFrames } from './stream-frames.ts';
 
 /** Longest log line that is quoted to people. */
 const maxLineLength = 2000;
-/** What the engine may take for one call, when it is busy; an engine that hangs must not hold an app's turn. */
-const callTimeoutMs = 60_000;
 const lookEveryMs = 2_000;
-
-/** As `engineCall`, with a deadline: throws `timeout`. What the engine still does then carries labels. */
-const boundedCall = async <T>(what: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-  await withTimeout(callTimeoutMs, `could not ${what}: the Docker Engine did not answer within ${callTimeoutMs / 1000} s`, (signal) => engineCall(what, call(signal), signal));
 
 export async function createContainer(docker: Docker, options: ContainerCreateOptions): Promise<string> {
   const container = await boundedCall(`create ${options.name ?? 'a container'}`, (abortSignal) => docker.createContainer({ ...options, abortSignal }));
@@ -48,8 +43,7 @@ export async function inspectContainer(docker: Docker, id: string): Promise<Cont
 
 /** Running and stopped containers that carry all of these `key=value` labels. */
 export async function listContainers(docker: Docker, labels: readonly string[], signal?: AbortSignal): Promise<ContainerInfo[]> {
-  const call = docker.listContainers({ all: true, filters: { label: [...labels] }, ...(signal ? { abortSignal: signal } : {}) });
-  return await engineCall('list containers', call, signal);
+  return await boundedCall('list containers', (abortSignal) => docker.listContainers({ all: true, filters: { label: [...labels] }, abortSignal }), { signal });
 }
 
 /** Resolves with the exit status once the container does not run; at once if it already ended. */

@@ -1,6 +1,7 @@
 /** An image with nothing in it, made in the engine itself: for containers that bring all they need by mounts. */
 import { Readable } from 'node:stream';
-import { engineCall, type Docker } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import type { Docker } from './connect.ts';
 import { findImage } from './images.ts';
 import { readJsonLines } from './json-lines.ts';
 
@@ -12,7 +13,7 @@ const emptyTar = Buffer.alloc(1024);
 export async function ensureEmptyImage(docker: Docker): Promise<string> {
   if (await findImage(docker, reference)) return reference;
   const [repo, tag] = reference.split(':');
-  const answer = await engineCall('make an empty image', docker.importImage(Readable.from([emptyTar]), { repo, tag, fromSrc: '-' }) as Promise<unknown>);
+  const answer = await boundedCall('make an empty image', () => docker.importImage(Readable.from([emptyTar]), { repo, tag, fromSrc: '-' }) as Promise<unknown>);
   for await (const message of readJsonLines<{ readonly error?: string }>(answer as AsyncIterable<Buffer>)) {
     if (message.error !== undefined) throw new Error(message.error);
   }

@@ -1,6 +1,7 @@
 /** Images in the engine: look at, pull, remove. */
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
-import { engineCall, translate, type Docker } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import { translate, type Docker } from './connect.ts';
 import { readJsonLines } from './json-lines.ts';
 
 /** What forge needs to know of an image. */
@@ -21,7 +22,7 @@ export interface ImageFacts {
 
 /** Throws `not-found` when the engine has no such image. */
 export async function inspectImage(docker: Docker, reference: string): Promise<ImageFacts> {
-  const found = await engineCall(`look at the image ${reference}`, docker.getImage(reference).inspect());
+  const found = await boundedCall(`look at the image ${reference}`, () => docker.getImage(reference).inspect());
   const { Config } = found;
   return {
     id: found.Id,
@@ -74,10 +75,13 @@ export async function pullImage(docker: Docker, reference: string, { onLine, sig
   }
 }
 
+/** Its layers go from the disk with it. */
+const removalTimeoutMs = 300_000;
+
 /** Tries to remove; an image that is in use or gone already is left to whoever uses it. */
 export async function removeImage(docker: Docker, reference: string, signal?: AbortSignal): Promise<void> {
   try {
-    await engineCall(`remove the image ${reference}`, docker.getImage(reference).remove({ force: false, ...(signal ? { abortSignal: signal } : {}) }), signal);
+    await boundedCall(`remove the image ${reference}`, (abortSignal) => docker.getImage(reference).remove({ force: false, abortSignal }), { timeoutMs: removalTimeoutMs, signal });
   } catch (error) {
     if (!isForgeError(error) || (error.code !== 'not-found' && error.code !== 'conflict')) throw error;
   }
@@ -85,7 +89,7 @@ export async function removeImage(docker: Docker, reference: string, signal?: Ab
 
 /** Tries to remove every image of that repository (`host:port/name`), whatever its tag or digest; one in use stays, and what `keep` names. */
 export async function removeRepository(docker: Docker, repository: string, keep: ReadonlySet<string> = new Set()): Promise<void> {
-  const images = await engineCall('list images', docker.listImages({ filters: { reference: [repository] } }));
+  const images = await boundedCall('list images', (abortSignal) => docker.listImages({ filters: { reference: [repository] }, abortSignal }));
   const names = images.flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])]);
   for (const name of names) if (!keep.has(name) && (name.startsWith(`${repository}:`) || name.startsWith(`${repository}@`))) await removeImage(docker, name);
 }

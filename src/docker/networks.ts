@@ -1,6 +1,7 @@
 /** Bridge networks of the engine. */
 import { ForgeError, isForgeError } from '../errors.ts';
-import { engineCall, type Docker } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import type { Docker } from './connect.ts';
 
 export interface NetworkDraft {
   readonly name: string;
@@ -16,16 +17,16 @@ export interface NetworkDraft {
  * network's, so that the caller can try the next one.
  */
 export async function createNetwork(docker: Docker, draft: NetworkDraft): Promise<void> {
-  const call = docker.createNetwork({
+  const options = {
     Name: draft.name,
     CheckDuplicate: true,
     Driver: 'bridge',
     IPAM: { Driver: 'default', Config: [{ Subnet: draft.subnet, Gateway: draft.gateway }] },
     Options: { 'com.docker.network.bridge.name': draft.bridge },
     Labels: { ...draft.labels },
-  });
+  };
   try {
-    await engineCall(`make the network ${draft.name}`, call);
+    await boundedCall(`make the network ${draft.name}`, (abortSignal) => docker.createNetwork({ ...options, abortSignal } as typeof options));
   } catch (error) {
     if (isForgeError(error) && /overlap|conflicts with network/i.test(error.message)) {
       throw new ForgeError('exhausted', `${draft.subnet} overlaps another network`, { cause: error });
@@ -37,7 +38,7 @@ export async function createNetwork(docker: Docker, draft: NetworkDraft): Promis
 /** The network's subnet, or `undefined` when there is no such network. */
 export async function findNetworkSubnet(docker: Docker, name: string): Promise<string | undefined> {
   try {
-    const { IPAM } = (await engineCall('inspect the network', docker.getNetwork(name).inspect() as Promise<unknown>)) as { IPAM?: { Config?: { Subnet?: string }[] } };
+    const { IPAM } = (await boundedCall('inspect the network', () => docker.getNetwork(name).inspect() as Promise<unknown>)) as { IPAM?: { Config?: { Subnet?: string }[] } };
     return IPAM?.Config?.[0]?.Subnet;
   } catch (error) {
     if (isForgeError(error) && error.code === 'not-found') return undefined;
@@ -48,7 +49,7 @@ export async function findNetworkSubnet(docker: Docker, name: string): Promise<s
 /** Removes the network; succeeds when it is gone already. `false`: containers are still connected. */
 export async function removeNetwork(docker: Docker, name: string): Promise<boolean> {
   try {
-    await engineCall(`remove the network ${name}`, docker.getNetwork(name).remove() as Promise<unknown>);
+    await boundedCall(`remove the network ${name}`, (abortSignal) => docker.getNetwork(name).remove({ abortSignal }) as Promise<unknown>);
     return true;
   } catch (error) {
     if (isForgeError(error) && error.code === 'not-found') return true;

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { isForgeError } from '../errors.ts';
 import { bridgePrefix } from '../labels.ts';
-import { type Docker, engineCall } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import type { Docker } from './connect.ts';
 import { removeNetwork } from './networks.ts';
 
 const bridgeOption = 'com.docker.network.bridge.name';
@@ -18,15 +19,15 @@ export async function ensurePlainNetwork(docker: Docker, options: { name: string
   const found = await findBridge(docker, name);
   // One of an older forge, or of another's making, that something still uses stays as it is.
   if (found === bridge || (found !== undefined && !(await removeNetwork(docker, name)))) return;
-  const call = docker.createNetwork({
+  const draft = {
     Name: name,
     CheckDuplicate: true,
     Driver: 'bridge',
     Options: { [bridgeOption]: bridge, 'com.docker.network.bridge.enable_icc': String(hasNeighbours) },
     Labels: { ...labels },
-  });
+  };
   try {
-    await engineCall(`make the network ${name}`, call);
+    await boundedCall(`make the network ${name}`, (abortSignal) => docker.createNetwork({ ...draft, abortSignal } as typeof draft));
   } catch (error) {
     // Somebody else made it in the meantime.
     if (!isForgeError(error) || error.code !== 'conflict') throw error;
@@ -39,7 +40,7 @@ const bridgeName = (network: string): string => `${bridgePrefix}${createHash('sh
 /** Name of the network's bridge, '' when the engine chose one; `undefined` without such a network. */
 async function findBridge(docker: Docker, name: string): Promise<string | undefined> {
   try {
-    const { Options } = (await engineCall('inspect the network', docker.getNetwork(name).inspect() as Promise<unknown>)) as { Options?: Readonly<Record<string, string>> | null };
+    const { Options } = (await boundedCall('inspect the network', () => docker.getNetwork(name).inspect() as Promise<unknown>)) as { Options?: Readonly<Record<string, string>> | null };
     return Options?.[bridgeOption] ?? '';
   } catch (error) {
     if (isForgeError(error) && error.code === 'not-found') return undefined;

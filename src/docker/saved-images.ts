@@ -2,6 +2,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { abortError, ForgeError } from '../errors.ts';
+import { boundedCall } from './bounded-call.ts';
 import { type Docker, engineCall, translate } from './connect.ts';
 import { removeImage } from './images.ts';
 import { readJsonLines } from './json-lines.ts';
@@ -36,12 +37,12 @@ export async function loadImages(docker: Docker, archive: Readable, signal: Abor
 /** Gives an image another name, `repository:tag`. Throws `not-found`. */
 export async function tagImage(docker: Docker, image: string, name: string): Promise<void> {
   const [repo, tag] = splitReference(name);
-  await engineCall(`tag ${image}`, docker.getImage(image).tag({ repo, tag }));
+  await boundedCall(`tag ${image}`, (abortSignal) => docker.getImage(image).tag({ repo, tag, abortSignal }));
 }
 
 /** Names (tags and digests) of an image. */
 export async function namesOfImage(docker: Docker, image: string): Promise<readonly string[]> {
-  const { RepoTags, RepoDigests } = await engineCall(`look at the image ${image}`, docker.getImage(image).inspect());
+  const { RepoTags, RepoDigests } = await boundedCall(`look at the image ${image}`, () => docker.getImage(image).inspect());
   return [...(RepoTags ?? []), ...(RepoDigests ?? [])];
 }
 

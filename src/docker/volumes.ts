@@ -1,6 +1,7 @@
 /** Named volumes. Sizes and drivers are the engine's own; labels say whose they are. */
 import { isForgeError } from '../errors.ts';
-import { type Docker, engineCall, type MountSettings } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import type { Docker, MountSettings } from './connect.ts';
 
 export interface VolumeMount {
   readonly volume: string;
@@ -27,19 +28,22 @@ export const mountVolume = (mount: VolumeMount): MountSettings => ({
 /** Names of the volumes that carry all of these labels; '' as a value stands for any. */
 export async function findVolumes(docker: Docker, labels: Readonly<Record<string, string>>): Promise<string[]> {
   const label = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
-  const { Volumes } = await engineCall('list volumes', docker.listVolumes({ filters: { label } }));
+  const { Volumes } = await boundedCall('list volumes', (abortSignal) => docker.listVolumes({ filters: { label }, abortSignal }));
   return (Volumes ?? []).map((volume) => volume.Name);
 }
 
 /** Makes an empty volume; one of that name that is there already is left as it is. */
 export async function createVolume(docker: Docker, name: string, labels: Readonly<Record<string, string>>): Promise<void> {
-  await engineCall(`create volume ${name}`, docker.createVolume({ Name: name, Driver: 'local', Labels: { ...labels } }));
+  await boundedCall(`create volume ${name}`, (abortSignal) => docker.createVolume({ Name: name, Driver: 'local', Labels: { ...labels }, abortSignal }));
 }
+
+/** Its files go from the disk with it. */
+const removalTimeoutMs = 300_000;
 
 /** Removes a volume; one that is already gone is fine. Throws `conflict` while a container uses it. */
 export async function removeVolume(docker: Docker, name: string): Promise<void> {
   try {
-    await engineCall(`remove volume ${name}`, docker.getVolume(name).remove());
+    await boundedCall(`remove volume ${name}`, (abortSignal) => docker.getVolume(name).remove({ abortSignal }), { timeoutMs: removalTimeoutMs });
   } catch (error) {
     if (!isForgeError(error) || error.code !== 'not-found') throw error;
   }

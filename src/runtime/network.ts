@@ -37,6 +37,7 @@ export interface AppNetworkParts {
 /** More refusals of the engine than this for one network mean that something else is wrong. */
 const maxRefusals = 64;
 const joinTimeoutMs = 30_000;
+const turnTimeoutMs = 20_000;
 
 interface AppState {
   /** Addresses in the order they were handed out, oldest first. */
@@ -78,7 +79,8 @@ export function createAppNetworks(parts: AppNetworkParts): AppNetworks {
   const inTurn = <T>(app: string, task: () => Promise<T>): Promise<T> => {
     const state = stateOf(app);
     const turn = state.tail.then(task);
-    state.tail = turn.catch(() => undefined);
+    // One that the engine never answers does not hold up those behind it for longer than each of them waits.
+    state.tail = state.tail.then(() => withTimeout(turnTimeoutMs, 'the Docker Engine hangs', () => turn)).catch(() => undefined);
     return turn;
   };
 

@@ -2,7 +2,10 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { connectDocker } from '../../src/docker/connect.ts';
-import { createContainer, inspectContainer, removeContainer, startContainer, waitForExit } from '../../src/docker/containers.ts';
+import { createContainer, inspectContainer, listContainers, removeContainer, startContainer, waitForExit } from '../../src/docker/containers.ts';
+import { inspectImage, removeImage } from '../../src/docker/images.ts';
+import { createNetwork, findNetworkSubnet, removeNetwork } from '../../src/docker/networks.ts';
+import { createVolume, findVolumes, removeVolume } from '../../src/docker/volumes.ts';
 import { temporaryDirectory } from '../store/open-test-store.ts';
 
 let silent: Server;
@@ -29,6 +32,28 @@ it('an engine that hangs fails each call after a minute, and names what was aske
   const reasons = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as { code: string; message: string }) : undefined));
   expect(reasons.map((reason) => reason?.code)).toEqual(['timeout', 'timeout', 'timeout', 'timeout']);
   expect(reasons[0]?.message).toBe('could not create hello.web.1: the Docker Engine did not answer within 60 s');
+});
+
+it('so do those for images, networks and volumes, and lists', async () => {
+  const docker = connectDocker(path);
+  const label = { a: 'b' };
+  const quick = [
+    inspectImage(docker, 'an-image'),
+    createNetwork(docker, { name: 'n', bridge: 'b', subnet: '10.0.0.0/24', gateway: '10.0.0.1', labels: label }),
+    findNetworkSubnet(docker, 'n'),
+    removeNetwork(docker, 'n'),
+    findVolumes(docker, label),
+    createVolume(docker, 'v', label),
+    listContainers(docker, ['a=b']),
+  ];
+  const slow = [removeImage(docker, 'an-image'), removeVolume(docker, 'v')];
+  const codeOf = (outcome: PromiseSettledResult<unknown>) => (outcome.status === 'rejected' ? (outcome.reason as { code: string }).code : 'succeeded');
+  const outcomes = Promise.allSettled(quick);
+  const slowOutcomes = Promise.allSettled(slow);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect((await outcomes).map(codeOf)).toEqual(quick.map(() => 'timeout'));
+  await vi.advanceTimersByTimeAsync(240_000);
+  expect((await slowOutcomes).map(codeOf)).toEqual(slow.map(() => 'timeout'));
 });
 
 it('an engine that is killed while it is waited for is noticed', async () => {
