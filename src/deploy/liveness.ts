@@ -1,8 +1,10 @@
 /** Asks the liveness checks of whatever serves, and replaces instances that fail them. */
 import type { Check } from '../app-file.ts';
 import type { Instance, Release } from '../domain.ts';
+import { isForgeError } from '../errors.ts';
 import { checksOf, isGate } from '../runtime/checks.ts';
 import { nameOf } from '../runtime/describe-check.ts';
+import type { Ask } from '../runtime/probe.ts';
 import { findRelease } from '../store/releases.ts';
 import { delay } from '../wait.ts';
 import type { DeployParts } from './parts.ts';
@@ -135,18 +137,30 @@ async function watchCheck({ instance, release, check, signal }: WatchedCheck, su
   let failures = 0;
   await delay(check.initialDelayMs, signal);
   for (;;) {
-    const problem = await ask(signal);
+    const answer = await answerOf(ask, signal);
     signal.throwIfAborted();
-    if (problem === undefined) {
+    if (answer === undefined) {
+      log.warn({ ...facts, check: nameOf(check, instance.port) }, 'a liveness check could not be asked: the Docker Engine does not answer');
+    } else if (answer.problem === undefined) {
       if (failures > 0) log.info({ ...facts, failures }, 'a liveness check passes again');
       failures = 0;
       if (performance.now() - pace.replacedAt >= times.settledMs) pace.pauseMs = 0;
     } else {
       failures += 1;
-      log.warn({ ...facts, failures, of: check.attempts, check: nameOf(check, instance.port), problem }, 'a liveness check failed');
+      log.warn({ ...facts, failures, of: check.attempts, check: nameOf(check, instance.port), problem: answer.problem }, 'a liveness check failed');
       if (failures >= check.attempts && performance.now() >= pace.notBefore && (await replace({ instance, check, failures, ask }, pace, supervision))) failures = 0;
     }
     await delay(Math.max(check.waitMs, times.leastWaitMs), signal);
+  }
+}
+
+/** `undefined` when the engine cannot be asked: that says nothing of the instance. */
+async function answerOf(ask: Ask, signal: AbortSignal): Promise<{ readonly problem: string | undefined } | undefined> {
+  try {
+    return { problem: await ask(signal) };
+  } catch (error) {
+    if (!signal.aborted && isForgeError(error) && (error.code === 'unavailable' || error.code === 'timeout')) return undefined;
+    throw error;
   }
 }
 
@@ -154,7 +168,7 @@ interface Failed {
   readonly instance: Instance;
   readonly check: Check;
   readonly failures: number;
-  readonly ask: (signal: AbortSignal) => Promise<string | undefined>;
+  readonly ask: Ask;
 }
 
 /** Whether there is nothing left to complain of: the instance was replaced, or is well again. */
@@ -162,7 +176,7 @@ async function replace({ instance, check, failures, ask }: Failed, pace: Pace, {
   const { app, name } = instance;
   const question = nameOf(check, instance.port);
   const problem = async (): Promise<string | undefined> => {
-    const answer = await ask(signal);
+    const answer = (await answerOf(ask, signal))?.problem;
     return answer === undefined ? undefined : `its liveness check: ${question}: ${answer}`;
   };
   const slowDown = (): void => {

@@ -25,7 +25,7 @@ export async function runInContainer(docker: Docker, options: ContainerCommand &
 }
 
 export interface RepeatedCommand {
-  /** As `runInContainer`; throws `conflict` while an earlier run, which nobody waits for any more, still goes on. */
+  /** As `runInContainer`, but `unavailable` when the engine has not begun it in that time; throws `conflict` while an earlier run, which nobody waits for any more, still goes on. */
   run(timeoutMs: number, signal: AbortSignal): Promise<CommandResult>;
 }
 
@@ -35,9 +35,13 @@ export function createRepeatedCommand(docker: Docker, { containerId, argv }: Con
   let left: Exec | undefined;
   return {
     run: async (timeoutMs, parent) => {
+      const begin = async <T>(call: Promise<T>): Promise<T> =>
+        await engineCall(what, call, signal).catch((error: unknown) => {
+          throw signal.aborted && !parent.aborted ? new ForgeError('unavailable', `could not ${what}: the Docker Engine did not answer within ${timeoutMs / 1000} s`) : error;
+        });
       using signal = withDeadline(timeoutMs, `${argv[0] ?? ''} did not end within ${timeoutMs / 1000} s`, parent);
-      if (left && (await engineCall(what, left.inspect({ abortSignal: signal }), signal)).Running) throw new ForgeError('conflict', 'the run before has not ended');
-      const exec = await engineCall(what, docker.getContainer(containerId).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal: signal }), signal);
+      if (left && (await begin(left.inspect({ abortSignal: signal }))).Running) throw new ForgeError('conflict', 'the run before has not ended');
+      const exec = await begin(docker.getContainer(containerId).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal: signal }));
       left = exec;
       const output = await outputOf(exec, what, signal);
       const { ExitCode } = await engineCall(what, exec.inspect({ abortSignal: signal }), signal);

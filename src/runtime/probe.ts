@@ -8,7 +8,7 @@ import { createRepeatedCommand } from '../docker/run-in-container.ts';
 import type { Instance, Release } from '../domain.ts';
 import { abortError, isForgeError } from '../errors.ts';
 
-/** `undefined` when the instance passes, else why not. Throws only when the signal aborts. */
+/** `undefined` when the instance passes, else why not. Throws when the signal aborts, and `unavailable` when the engine cannot be asked: that says nothing of the instance. */
 export type Ask = (signal: AbortSignal) => Promise<string | undefined>;
 
 export interface ProbePlace {
@@ -120,7 +120,7 @@ function askCommand(argv: readonly string[], { docker, containerId, launcher }: 
       const { exitCode, output } = await command.run(timeoutMs, signal);
       return exitCode === 0 ? undefined : `ended with status ${exitCode}${lastLineOf(output)}`;
     } catch (error) {
-      if (signal.aborted || !isForgeError(error)) throw error;
+      if (signal.aborted || !isForgeError(error) || error.code === 'unavailable') throw error;
       return error.code === 'timeout' ? noAnswer(timeoutMs) : error.message;
     }
   };

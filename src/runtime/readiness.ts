@@ -1,6 +1,6 @@
 /** Waits until a new instance passes a check. */
 import type { Check } from '../app-file.ts';
-import { ForgeError } from '../errors.ts';
+import { ForgeError, isForgeError } from '../errors.ts';
 import { delay } from '../wait.ts';
 import { servingType, steadyMs } from './checks.ts';
 import { nameOf } from './describe-check.ts';
@@ -68,7 +68,7 @@ export async function untilReady(request: ReadinessRequest): Promise<void> {
   let pauseMs = pauses.firstPauseMs;
   let lookAt = listenersEveryMs;
   for (let asked = 1; ; asked += 1) {
-    const problem = await request.ask(signal);
+    const problem = await request.ask(signal).catch(unavailability);
     if (problem === undefined) return;
     const isOver = asked >= check.attempts && elapsed() >= budgetMs;
     if (elapsed() >= lookAt || isOver) {
@@ -79,6 +79,12 @@ export async function untilReady(request: ReadinessRequest): Promise<void> {
     await delay(Math.max(1, Math.min(pauseMs, budgetMs - elapsed())), signal);
     pauseMs = Math.min(pauseMs * pauseGrowth, pauses.longestPauseMs);
   }
+}
+
+/** An engine that does not answer for a moment has the same time to come back as the instance has to get ready. */
+function unavailability(error: unknown): string {
+  if (isForgeError(error) && error.code === 'unavailable') return error.message;
+  throw error;
 }
 
 /** Throws once the instance has listened in the wrong place for longer than it can be a passing state. */

@@ -29,7 +29,7 @@ async function openStage(settings: Partial<AppSettings> = {}) {
   const store = openTestStore();
   const stopping = new AbortController();
   const done: string[] = [];
-  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, cannotLook: 0, started: 0, passesEvery: Infinity };
+  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, cannotLook: 0, cannotAsk: '' as '' | 'unavailable' | 'timeout', started: 0, passesEvery: Infinity };
   const proxy = { apply: async () => undefined, drained: async () => undefined };
   const instance = (ordinal: number, containerId = `old-${ordinal}`): Instance => ({
     name: `web.${ordinal}`, app: 'hello', version: 1, type: 'web', ordinal, containerId, address: '10.0.0.2', port: 8080, isRunning: true, deploymentId: 'd',
@@ -37,6 +37,7 @@ async function openStage(settings: Partial<AppSettings> = {}) {
   const runtime = {
     createAsk: ({ containerId }: Instance) => async () => {
       stage.asked.push(containerId);
+      if (stage.cannotAsk) throw new ForgeError(stage.cannotAsk, 'the Docker Engine does not answer');
       return stage.sick.has(containerId) && stage.asked.filter((id) => id === containerId).length % stage.passesEvery !== 0 ? 'answered 500' : undefined;
     },
     findInstances: async () => {
@@ -94,6 +95,17 @@ describe('an instance that fails its liveness check', () => {
     stage.sick.add('old-1');
     await expect.poll(() => stage.asked.filter((id) => id === 'old-1').length).toBeGreaterThan(9);
     expect(stage.done).toEqual([]);
+  });
+
+  it.each(['unavailable', 'timeout'] as const)('is not held to have failed while the engine cannot be asked (%s), and is asked on', async (code) => {
+    const stage = await openStage();
+    stage.cannotAsk = code;
+    const count = () => stage.asked.filter((id) => id === 'old-1').length;
+    await expect.poll(count).toBeGreaterThan(8);
+    expect(stage.done).toEqual([]);
+    stage.sick.add('old-1');
+    stage.cannotAsk = '';
+    await expect.poll(stage.serving).toEqual(['new-1-1', 'old-2']);
   });
 
   it('stays while no other gets ready, which is recorded and tried again with growing pauses', async () => {
