@@ -46,6 +46,8 @@ async function copy({ from, to, actor, report, signal }: CloneRequest, parts: Ap
   const live = findCurrentRelease(store, from);
   createUnfinishedApp(store, to);
   try {
+    // What a push left that came while an app of that name went.
+    await repositories.remove(to);
     await repositories.copy(from, to);
     if (live) await runtime.images.keep(to, live.image.reference);
     const first: FirstRelease = {

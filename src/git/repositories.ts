@@ -39,6 +39,7 @@ export interface Repositories {
   rename(from: string, to: string): void;
   /** A copy of the repository, unless there is none. Throws `conflict` when the other app has one. */
   copy(from: string, to: string): Promise<void>;
+  /** Away when this returns, gone when it resolves; done already, it does nothing. */
   remove(app: string): Promise<void>;
   /** Joins the packs of many pushes into few; safe beside pushes and fetches. Does nothing while there are fewer than `fromPacks` (50). */
   compact(app: string, fromPacks?: number): Promise<void>;
@@ -98,7 +99,7 @@ export function createRepositories({ directory, hooksPath, nodePath, log }: Repo
     remove: async (app) => {
       // Away in one step: a removal that is interrupted leaves no half repository under the app's name.
       const doomed = asideOf(app);
-      await rename(pathOf(app), doomed).catch(ignoreAbsent);
+      moveAtOnce(pathOf(app), doomed);
       await rm(doomed, { recursive: true, force: true });
     },
     compact: async (app, fromPacks = 50) => {
@@ -155,6 +156,15 @@ async function clean(repository: string): Promise<void> {
   const refs = (await list(join(repository, 'refs'), true)).map((name) => join('refs', name));
   for (const name of [...(await list(repository)), ...refs]) {
     if (name.endsWith('.lock')) await removeLock(join(repository, name));
+  }
+}
+
+/** Unless it is not there. */
+function moveAtOnce(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    ignoreAbsent(error as NodeJS.ErrnoException);
   }
 }
 

@@ -17,13 +17,14 @@ import { createDispatch } from '../ssh/dispatch.ts';
 import { createDoor } from '../ssh/door.ts';
 import { relayCommand, writeAuthorizedKeys } from '../ssh/authorized-keys.ts';
 import { createSshServer } from '../ssh/server.ts';
-import { createApp, findApp, noSuchApp } from '../store/apps.ts';
+import { findApp, noSuchApp } from '../store/apps.ts';
 import { recordAudit } from '../store/audit.ts';
 import { findKeyByBlob, findKeyByFingerprint, findKeys } from '../store/keys.ts';
 import { type Store } from '../store/store.ts';
 import { findTokenBySecret } from '../store/tokens.ts';
 import { forgeVersion } from '../version.ts';
 import { adminSocketPath, webSocketPath, type Core } from './core.ts';
+import { ensureApp } from './ensure-app.ts';
 
 export async function openDoors(core: Core, stack: AsyncDisposableStack): Promise<{ ssh: number | undefined; adminSocket: string }> {
   const { config, log, store, repositories, deployer } = core;
@@ -35,7 +36,7 @@ export async function openDoors(core: Core, stack: AsyncDisposableStack): Promis
     hookSocketPath: adminSocket,
     maxPackBytes: config.sourceMaxBytes,
     authorize: (actor, app) => (findApp(store, app) ? authorize(actor, 'deploy', app) : mayCreateApp(actor, app, config)),
-    ensureApp: (actor, app) => ensureApp(actor, app, store),
+    ensureApp: (actor, app) => ensureApp(actor, app, core),
     deploy: (request) => deployer.deploy(request),
     record: ({ actor, app, ...details }) => recordAudit(store, { actor: actor.name, via: actor.via, action: 'push', app, details }),
   });
@@ -86,12 +87,6 @@ const actorOf = (key: Parameters<typeof actorOfKey>[0] | undefined): Actor | und
 function tokenActor(secret: string, store: Store): Actor | undefined {
   const token = findTokenBySecret(store, secret);
   return token ? actorOfToken(token) : undefined;
-}
-
-function ensureApp({ name, via }: Actor, app: string, store: Store): void {
-  if (findApp(store, app)) return;
-  createApp(store, { name: app });
-  recordAudit(store, { actor: name, via, action: 'apps:create', app, details: { by: 'push' } });
 }
 
 function seeApp(actor: Actor, app: string, store: Store): void {

@@ -69,6 +69,8 @@ async function takeIn(app: string, reader: ExportReader, request: ImportRequest,
   using _turn = await queue.take(app, { holder: 'an import', isReplaceable: false, signal });
   const imageId = live?.imageId;
   try {
+    // What a push left that came while an app of that name went.
+    await parts.repositories.remove(app);
     for await (const section of reader.sections()) await takeSection(app, section, { reader, request, parts });
     // One that was made while the file was written is listed without files.
     for (const name of reader.app.volumes) if (!findVolume(store, app, name)) await runtime.volumes.create(createVolume(store, { app, name, dataId: runtime.volumes.dataId }).engineName);
