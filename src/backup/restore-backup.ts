@@ -1,14 +1,14 @@
 /** A backup becomes a data directory, images and volumes: first all of it is checked, then the engine gets its part, then files go into place. */
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Docker } from '../docker/connect.ts';
 import { ForgeError } from '../errors.ts';
 import { openDatabase } from '../store/database.ts';
-import { readMigrations } from '../store/migrate.ts';
 import { replaceImageReferences } from '../store/releases.ts';
 import { readBackup } from './backup-reader.ts';
+import { checkData, refuseIncomplete, refuseNewerSchema } from './check-data.ts';
 import { type BackupContents, type BackupHead, dataFolder } from './format.ts';
 import { holdsForge, placeData } from './place-data.ts';
 import { restoreEngine } from './restore-engine.ts';
@@ -35,7 +35,9 @@ export interface Restored {
 
 /** Reads the whole file and compares every checksum. Throws `invalid` for one that is damaged, cut off or no backup. */
 export async function checkBackup(file: string, signal: AbortSignal): Promise<{ readonly head: BackupHead; readonly contents: BackupContents }> {
-  return await readBackup(file, signal, { head: refuseNewer(file), entry: async () => undefined });
+  const read = await readBackup(file, signal, { head: refuseNewer(file), entry: async () => undefined });
+  refuseIncomplete(file, read.contents);
+  return read;
 }
 
 /**
@@ -54,8 +56,8 @@ export async function restoreBackup(request: RestoreRequest, docker: Docker): Pr
   try {
     request.onStep(`Checking ${file}`);
     const { head, contents } = await readBackup(file, signal, { head: refuseNewer(file), entry: extractInto(aside, signal) });
-    if (!(await holdsForge(aside))) throw new ForgeError('invalid', `there is no database in ${file}`);
-    const dataId = readFileSync(join(aside, 'id'), 'utf8').trim();
+    refuseIncomplete(file, contents);
+    const dataId = await checkData(file, aside);
     const renamed = await restoreEngine({ ...request, contents }, { docker, ...createVolumeFiles(docker, dataId) }, made);
     replaceReferences(join(aside, 'forge.db'), renamed);
     await giveToOwner(aside, data);
@@ -70,10 +72,7 @@ export async function restoreBackup(request: RestoreRequest, docker: Docker): Pr
   }
 }
 
-const refuseNewer = (file: string) => ({ schema, forge }: BackupHead): void => {
-  const known = readMigrations().at(-1)?.number ?? 0;
-  if (schema > known) throw new ForgeError('conflict', `${file} was written by a newer forge (${forge}): its schema is ${schema}, this forge knows ${known}`, { hint: 'install that version of forge or a later one' });
-};
+const refuseNewer = (file: string) => (head: BackupHead): void => refuseNewerSchema(file, head);
 
 const extractInto = (aside: string, signal: AbortSignal): Parameters<typeof readBackup>[2]['entry'] => async ({ path, isFolder, content }) => {
   if (path === dataFolder || !path.startsWith(`${dataFolder}/`)) return;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { writeEntries } from '../../src/backup/backup-writer.ts';
 import { checkBackup, restoreBackup, type Restored } from '../../src/backup/restore-backup.ts';
 import { writeBackup, type BackupSummary } from '../../src/backup/write-backup.ts';
 import { connectDocker } from '../../src/docker/connect.ts';
@@ -116,5 +117,29 @@ describe('a restore', () => {
     await restore(file, data);
     const owners = new Set(readdirSync(data, { recursive: true, encoding: 'utf8' }).map((name) => statSync(join(data, name))).map(({ uid, gid }) => `${uid}:${gid}`));
     expect([...owners]).toEqual(['4242:4243']);
+  });
+
+  it.each([
+    ['no id', { 'data/forge.db': 'database' }, 'data/id is not in it'],
+    ['no database', { 'data/id': 'abcdefabcdef' }, 'data/forge.db is not in it'],
+    ['an id that leads elsewhere', { 'data/id': '../../x', 'data/forge.db': 'database' }, 'data/id is "../../x"'],
+    ['an empty database', { 'data/id': 'abcdefabcdef', 'data/forge.db': '' }, 'is not the database of a forge'],
+    ['a database that is none', { 'data/id': 'abcdefabcdef', 'data/forge.db': 'hello '.repeat(1000) }, 'data/forge.db is no database'],
+  ])('refuses a file that somebody made with %s, and writes nothing', async (_what, files, why) => {
+    const database = join(temporaryDirectory(), 'forge.db');
+    openTestStore().db.copyTo(database);
+    const [place, file] = [temporaryDirectory(), join(temporaryDirectory(), 'file')];
+    const output = createWriteStream(file);
+    await writeEntries(output, signal, async (writer) => {
+      const add = async (name: string, text: Buffer) => await writer.file(name, text, text.length);
+      await add('forge-backup.json', Buffer.from(JSON.stringify({ format: 1, forge: '1', schema: 1, domain: 'x', createdAt: 'x' })));
+      for (const [name, text] of Object.entries(files)) await add(name, text === 'database' ? readFileSync(database) : Buffer.from(text));
+      const { 'forge-backup.json': _, ...entries } = writer.entries;
+      await add('contents.json', Buffer.from(JSON.stringify({ apps: [], images: [], volumes: [], missing: [], entries })));
+    });
+    output.end();
+    await finished(output);
+    await expect(restore(file, join(place, 'data'))).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(why) });
+    expect(readdirSync(place)).toEqual([]);
   });
 });
