@@ -37,7 +37,7 @@ const maxConnections = 20_000;
 export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   const targets = createTargets({ connectTimeoutMs, keepAliveMs: targetKeepAliveMs });
   let router: Router<Target> | undefined;
-  const scope: ExchangeScope = { log, waiting: new WaitingList(), unflushed: [], clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined };
+  const scope: ExchangeScope = { log, waiting: new WaitingList(), unflushed: [], clock: { nowMs: performance.now() }, find: (host) => router?.find(host), hasTable: () => router !== undefined, onTunnel: (socket) => idle.forget(socket) };
   const server = createServer({
     maxHeaderSize: options.maxHeadBytes,
     headersTimeout: options.headerTimeoutMs,
@@ -59,10 +59,8 @@ export function createDataPlane(options: ProxyOptions, log: Log): DataPlane {
   server.maxConnections = maxConnections;
   serve(server, scope);
   const onError = (error: unknown): void => log.error({ err: error }, 'sweep failed');
-  const sweeps = [
-    every(sweepMs, async () => expireHeads(scope, options.responseTimeoutMs), onError),
-    closeIdleConnections(server, options.idleTimeoutMs, onError),
-  ];
+  const idle = closeIdleConnections(server, options.idleTimeoutMs, onError);
+  const sweeps = [every(sweepMs, async () => expireHeads(scope, options.responseTimeoutMs), onError), idle];
 
   return {
     apply(table) {

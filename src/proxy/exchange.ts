@@ -3,6 +3,7 @@
  * this runs for every request. Nothing is buffered beyond what the sockets hold; each side waits for the other.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
 import type { Head } from './head.ts';
 import { pages, sendPage, refusalPage, type Page } from './pages.ts';
@@ -16,8 +17,8 @@ import type { Controller, DispatchHandler } from './undici-client.ts';
 /** What all exchanges of a proxy share. */
 export interface ExchangeScope {
   readonly log: Log;
-  /** Exchanges that wait for a response head. */
-  readonly waiting: WaitingList<Exchange>;
+  /** What waits for a response head. */
+  readonly waiting: WaitingList<HeadWaiter>;
   /** Responses whose head was written in this turn of the event loop; one immediate flushes them all. */
   readonly unflushed: ServerResponse[];
   /** Milliseconds, moved on a few times a second: exact enough for deadlines of seconds. */
@@ -26,13 +27,23 @@ export interface ExchangeScope {
   readonly find: (host: string) => RouterEntry<Target> | undefined;
   /** Whether any table has come yet. */
   readonly hasTable: () => boolean;
+  /** A client's connection is a tunnel from here on. */
+  readonly onTunnel: (socket: Socket) => void;
+}
+
+/** A request whose app must answer within the response timeout. */
+export interface HeadWaiter extends Waiter {
+  /** When it began to wait for the app, by the scope's clock. */
+  readonly waitsSince: number;
+  /** The app has not answered in time. */
+  onHeadTimeout(): void;
 }
 
 /** Bodies up to this size that come whole are sent together with the head, in one write. */
 const joinedBytes = 16 * 1024;
 const maxAttempts = 4;
 
-export class Exchange implements DispatchHandler, Waiter {
+export class Exchange implements DispatchHandler, HeadWaiter {
   place = -1;
   /** When it began to wait for the app, by the scope's clock: for the deadline on response heads. */
   waitsSince = 0;
