@@ -59,6 +59,7 @@ export const settings = {
   keepReleases: number(10, 'Images of releases that are kept per app, the one that serves among them; releases:keep sets it for one app.', '5'),
   keepImageBytes: size(50 * 1024 * mib, 'All kept images together: beyond it, the images that served longest ago go first.', '20G'),
   keepDeployments: number(100, 'Deployments that are kept per app, with their logs.', '500'),
+  keepAudit: number(100_000, 'Records of the audit that are kept, of the whole machine.', '1000000'),
   keepLogBytes: size(512 * mib, 'What instances printed: kept bytes per app.', '2G'),
   buildCacheBytes: size(10 * 1024 * mib, 'Build caches: of the Docker Engine, and of all buildpack builds together. 0 leaves them alone.', '20G'),
   memory: size(512 * mib, 'Memory limit of an instance unless the app sets its own.', '1G'),

@@ -4,7 +4,7 @@ import { isForgeError } from '../errors.ts';
 import { findApps } from '../store/apps.ts';
 import { collectCaches } from './collect-caches.ts';
 import { collectImages, findImages } from './collect-images.ts';
-import { collectRecords, collectStrays } from './collect-records.ts';
+import { collectAudit, collectRecords, collectStrays } from './collect-records.ts';
 import { findOverCap } from './find-over-cap.ts';
 import { labelled, type DoomedImage } from './image-plan.ts';
 import type { LayersOf, RetentionParts } from './parts.ts';
@@ -59,6 +59,7 @@ export async function collectAll(request: CollectAll, parts: RetentionParts): Pr
     const records = await attempt(async () => await collectRecords(app, parts), { deployments: 0, releases: 0, logBytes: 0 });
     sums = { deployments: sums.deployments + records.deployments, releases: sums.releases + records.releases, logBytes: sums.logBytes + records.logBytes };
   }
+  await attempt(async () => collectAudit(parts), 0);
   await attempt(async () => await collectStrays(parts), undefined);
   const cacheBytes = await attempt(async () => await collectCaches(parts, signal), 0);
   if (request.isAsked === true) await attempt(async () => await tidy(parts, signal), undefined);

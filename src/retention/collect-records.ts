@@ -2,6 +2,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deploymentLogPath } from '../deploy/attempt.ts';
+import { deleteOldAudit } from '../store/audit.ts';
 import { findDeployments } from '../store/deployments.ts';
 import { deleteOldDeployments, withoutDeployment } from '../store/old-deployments.ts';
 import { deleteOldReleases } from '../store/release-images.ts';
@@ -28,6 +29,9 @@ export async function collectRecords(app: string, parts: RetentionParts): Promis
   const logBytes = (await logs.trim(app, config.keepLogBytes)) + (await trimDeploymentLogs(app, parts));
   return { deployments: gone.length, releases, logBytes };
 }
+
+/** Of the whole machine: who changed what, beyond the newest. */
+export const collectAudit = ({ store, config }: Pick<RetentionParts, 'store' | 'config'>): number => deleteOldAudit(store, config.keepAudit);
 
 /** What a forge that was killed in the middle left: logs of deployments that are not remembered, temporary files of nobody. */
 export async function collectStrays({ store, config }: RetentionParts): Promise<void> {

@@ -10,7 +10,7 @@ export interface RetentionParts {
   readonly store: Store;
   readonly docker: Docker;
   readonly dataId: string;
-  readonly config: Pick<Config, 'data' | 'keepReleases' | 'keepImageBytes' | 'keepDeployments' | 'keepLogBytes' | 'buildCacheBytes' | 'minFreeBytes' | 'cacheDir'>;
+  readonly config: Pick<Config, 'data' | 'keepReleases' | 'keepImageBytes' | 'keepDeployments' | 'keepAudit' | 'keepLogBytes' | 'buildCacheBytes' | 'minFreeBytes' | 'cacheDir'>;
   readonly queue: Pick<Queue, 'takeIfFree'>;
   readonly logs: { trim(app: string, maxBytes: number): Promise<number> };
   /** Removes what builds left, and what the image registry holds for apps that are not there. Waits only shortly for builds. */

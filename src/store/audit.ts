@@ -1,4 +1,4 @@
-/** Who changed what and when. Rows are only added; details never hold values of config, keys' secrets or tokens. */
+/** Who changed what and when. Rows are added, and the oldest forgotten beyond a cap; details never hold values of config, keys' secrets or tokens. */
 import type { Actor } from '../domain.ts';
 import type { Row } from './database.ts';
 import type { Store } from './store.ts';
@@ -23,6 +23,11 @@ export function recordAudit(store: Store, record: Omit<AuditRecord, 'at'>): void
     record.app ?? null,
     JSON.stringify(record.details),
   );
+}
+
+/** Forgets all but the newest; returns how many. */
+export function deleteOldAudit(store: Store, keep: number): number {
+  return store.db.run('DELETE FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?)', keep);
 }
 
 /** Newest first. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Grant } from '../../src/domain.ts';
-import { findAudit, recordAudit } from '../../src/store/audit.ts';
+import { deleteOldAudit, findAudit, recordAudit } from '../../src/store/audit.ts';
 import { createKey, deleteKey, findKeyByBlob, findKeyByFingerprint, findKeys } from '../../src/store/keys.ts';
 import { createToken, findTokenBySecret, findTokens, revokeToken } from '../../src/store/tokens.ts';
 import { openTestStore } from './open-test-store.ts';
@@ -56,6 +56,14 @@ test('a token stops at the moment it expires', () => {
   clock.now = new Date('2026-11-21T11:00:00Z');
   expect(findTokenBySecret(store, token)).toBeUndefined();
   expect(findTokens(store)).toHaveLength(1);
+});
+
+test('the audit forgets the oldest beyond its cap, and no more', () => {
+  const store = openTestStore();
+  for (let count = 1; count <= 5; count++) recordAudit(store, { actor: 'ada', via: 'key', action: `change ${count}`, app: undefined, details: {} });
+  expect(deleteOldAudit(store, 5)).toBe(0);
+  expect(deleteOldAudit(store, 3)).toBe(2);
+  expect(findAudit(store).map(({ action }) => action)).toEqual(['change 5', 'change 4', 'change 3']);
 });
 
 test('the audit keeps what was done, newest first', () => {
