@@ -15,6 +15,8 @@ export const labels = {
   data: 'forge.data',
   /** Id of a job: a one-off container that nobody waits for, and that outlives forge. */
   job: 'forge.job',
+  /** Start of forge that made it, on what goes with whoever asked for it: another start's is nobody's any more. */
+  start: 'forge.start',
   /** What it is for, where it is of no one app. */
   role: 'forge.role',
   /** App that is being built in it. */

@@ -17,10 +17,10 @@ const entries = 'volume/';
 
 /**
  * A restore's mark is an empty volume of its own, whose name the volumes that it makes carry as a label: labels cannot be
- * changed, and what kills a restore leaves the mark.
+ * changed, and what kills a restore leaves the mark. `startId` names the start of forge, where one runs.
  */
-export function createVolumeFiles(docker: Docker, dataId: string): VolumeFiles {
-  const engine = { docker, dataId };
+export function createVolumeFiles(docker: Docker, dataId: string, startId?: string): VolumeFiles {
+  const engine = { docker, dataId, startId };
   const whole = volumeLabels(dataId);
   const marked = { [labels.data]: dataId, [labels.role]: 'unfinished-restore' };
   const removeAllOf = async (mark: string): Promise<void> => {

@@ -20,6 +20,8 @@ export interface RuntimeParts {
   readonly docker: Docker;
   /** Id of this forge's data directory. */
   readonly dataId: string;
+  /** Names this start of forge. */
+  readonly startId: string;
   readonly config: Pick<Config, 'domain' | 'readinessTimeout' | 'stopTimeout' | 'memory' | 'cpuShares' | 'pids'>;
   readonly networks: AppNetworks;
   readonly volumes: VolumeBook;

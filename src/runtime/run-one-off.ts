@@ -47,17 +47,16 @@ export async function runOneOff(request: OneOffRequest, parts: RuntimeParts): Pr
   }
 }
 
-/** Removes one-off containers and tasks of an earlier run of forge: whoever asked for them is gone. For the start only. */
-export async function removeAbandoned(parts: Pick<RuntimeParts, 'docker' | 'dataId'>): Promise<void> {
-  const { docker, dataId } = parts;
+/** Removes one-off containers and tasks of an earlier start of forge: whoever asked for them is gone. */
+export async function removeAbandoned({ docker, dataId, startId }: Pick<RuntimeParts, 'docker' | 'dataId' | 'startId'>): Promise<void> {
   const found = await Promise.all([...oneOffTypes].map((type) => listContainers(docker, [`${labels.data}=${dataId}`, `${labels.type}=${type}`])));
   // Jobs go on without anybody: they have an end of their own.
-  const abandoned = found.flat().filter(({ Labels }) => !Labels[labels.job]);
+  const abandoned = found.flat().filter(({ Labels }) => !Labels[labels.job] && Labels[labels.start] !== startId);
   await Promise.all(abandoned.map(({ Id }) => removeContainer(docker, Id)));
 }
 
-function specOf({ release, argv, env, terminal, limitsOf }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string; mounts: readonly ResolvedMount[] }, { config, dataId }: RuntimeParts) {
-  return oneOffSpec({
+function specOf({ release, argv, env, terminal, limitsOf }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string; mounts: readonly ResolvedMount[] }, { config, dataId, startId }: RuntimeParts) {
+  const spec = oneOffSpec({
     ...place,
     ...{ release, argv, dataId },
     deploymentId: oneOffType,
@@ -66,6 +65,7 @@ function specOf({ release, argv, env, terminal, limitsOf }: OneOffRequest, place
     limits: oneOffLimits(release, limitsOf, config),
     stopTimeoutMs: config.stopTimeout,
   });
+  return { ...spec, Labels: { ...spec.Labels, [labels.start]: startId } };
 }
 
 async function runCreated(containerId: string, request: OneOffRequest, { docker }: RuntimeParts): Promise<number> {

@@ -62,8 +62,8 @@ interface Place {
   readonly imageEntrypoint: readonly string[];
 }
 
-function specOf({ release, task, commandFor, deploymentId }: TaskRequest, { containerName, lease, mounts, imageEntrypoint }: Place, { config, dataId }: RuntimeParts) {
-  return instanceSpec({
+function specOf({ release, task, commandFor, deploymentId }: TaskRequest, { containerName, lease, mounts, imageEntrypoint }: Place, { config, dataId, startId }: RuntimeParts) {
+  const spec = instanceSpec({
     ...{ release, deploymentId, dataId, containerName, mounts, imageEntrypoint },
     type: task,
     ordinal: 1,
@@ -73,6 +73,7 @@ function specOf({ release, task, commandFor, deploymentId }: TaskRequest, { cont
     limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? defaultLimits(config),
     stopTimeoutMs: config.stopTimeout,
   });
+  return { ...spec, Labels: { ...spec.Labels, [labels.start]: startId } };
 }
 
 async function run(containerId: string, { task, release, report, signal }: TaskRequest, { docker, logs }: RuntimeParts): Promise<void> {

@@ -49,7 +49,7 @@ export interface Runtime {
   enter(request: EnterRequest): Promise<number>;
   /** Commands that nobody waits for. */
   readonly jobs: JobContainers;
-  /** At the start of forge: removes one-off containers, and those that volumes were read through, that an earlier run left. */
+  /** Removes one-off containers, and those that volumes were read through, that an earlier start of forge left. */
   removeAbandoned(): Promise<void>;
   /** A check's question to an instance that runs, to be asked any number of times, one after the other. */
   createAsk(instance: Instance, release: Release, check: Check): Ask;
@@ -66,6 +66,8 @@ export interface Runtime {
 export interface RuntimeOptions {
   readonly docker: Docker;
   readonly dataId: string;
+  /** Names this start of forge. */
+  readonly startId: string;
   readonly config: Pick<Config, 'domain' | 'readinessTimeout' | 'stopTimeout' | 'networkPool' | 'memory' | 'cpuShares' | 'pids'>;
   readonly log: Log;
   /** The app's place in the network pool; the same one for as long as the app exists. */
@@ -79,11 +81,11 @@ export interface RuntimeOptions {
 }
 
 export function createRuntime(options: RuntimeOptions): Runtime {
-  const { docker, dataId, config, log, logs } = options;
+  const { docker, dataId, startId, config, log, logs } = options;
   const last = subnetCount(parsePool(config.networkPool)) - 1;
   const allocateSubnet = (app: string): number => (app === checkApp ? last : options.allocateSubnet(app));
   const networks = createAppNetworks({ docker, dataId, pool: config.networkPool, allocateSubnet });
-  const parts: RuntimeParts = { docker, dataId, config, networks, volumes: options.volumes, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
+  const parts: RuntimeParts = { docker, dataId, startId, config, networks, volumes: options.volumes, logs, log, timings: options.timings ?? readinessTimings, faults: options.faults };
   const oneOffs = createOneOffs(parts);
   const jobs = createJobContainers(parts);
   return {
@@ -99,8 +101,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     images: createImageStore({ docker, dataId }),
     volumes: createVolumeStore(parts),
     removeAbandoned: async () => {
-      await removeAbandoned({ docker, dataId });
-      await sweepVolumeContainers({ docker, dataId });
+      await removeAbandoned(parts);
+      await sweepVolumeContainers(parts);
     },
     createAsk: (instance, release, check) => askOf(check, placeOf(instance, release, { docker, domain: config.domain })),
     watch: (signal) => watch({ docker, dataId, log }, signal),

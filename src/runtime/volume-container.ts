@@ -14,6 +14,8 @@ import { withTimeout } from '../wait.ts';
 export interface VolumeEngine {
   readonly docker: Docker;
   readonly dataId: string;
+  /** Names this start of forge; `undefined` where none runs. */
+  readonly startId?: string | undefined;
 }
 
 /** Where the volume is in them. At the top: the engine refuses symlinks that lead out of where it unpacks. */
@@ -58,7 +60,7 @@ export async function writeVolumeFiles(engineName: string, engine: VolumeEngine,
 /** A container of the image with these mounts, for as long as `task` runs. */
 export async function inCreatedContainer(
   { image, mounts }: { readonly image: string; readonly mounts: readonly ReturnType<typeof mountVolume>[] },
-  { docker, dataId }: VolumeEngine,
+  { docker, dataId, startId = '' }: VolumeEngine,
   task: (containerId: string) => Promise<void>,
 ): Promise<void> {
   const name = `forge-volume-${randomBytes(6).toString('hex')}`;
@@ -68,7 +70,7 @@ export async function inCreatedContainer(
       Image: image,
       Entrypoint: ['/nothing'],
       Cmd: [],
-      Labels: { ...blankLabels, ...volumeLabels(dataId) },
+      Labels: { ...blankLabels, ...volumeLabels(dataId), [labels.start]: startId },
       HostConfig: { NetworkMode: 'none', CapDrop: ['ALL'], Mounts: [...mounts] },
     });
     await task(containerId);

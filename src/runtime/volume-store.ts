@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { listContainers, removeContainer } from '../docker/containers.ts';
 import { findVolumes, removeVolume } from '../docker/volumes.ts';
+import { labels } from '../labels.ts';
 import { strayLabels, volumeLabels, type VolumeEngine } from './volume-container.ts';
 import { createEngineVolume, readVolume, removeEngineVolume, writeVolume, type VolumeParts } from './volumes.ts';
 
@@ -27,10 +28,14 @@ export const createVolumeStore = (parts: VolumeParts): VolumeStore => ({
   write: (engineName, archive, signal) => writeVolume(engineName, { parts, archive, signal }),
 });
 
-/** Only while nobody else reads or writes volumes: the containers through which a forge that was killed did, and volumes that the engine made for them. */
-export async function sweepVolumeContainers({ docker, dataId }: VolumeEngine): Promise<void> {
+/**
+ * The containers through which a forge that was killed read or wrote volumes, and volumes that the engine made for them; this
+ * start's stay. Without a start: only while nobody reads or writes volumes.
+ */
+export async function sweepVolumeContainers({ docker, dataId, startId }: VolumeEngine): Promise<void> {
   const filter = Object.entries(volumeLabels(dataId)).map(([key, value]) => `${key}=${value}`);
   const containers = await listContainers(docker, filter);
-  await Promise.all(containers.map(({ Id }) => removeContainer(docker, Id)));
+  const abandoned = containers.filter(({ Labels }) => startId === undefined || Labels[labels.start] !== startId);
+  await Promise.all(abandoned.map(({ Id }) => removeContainer(docker, Id)));
   for (const name of await findVolumes(docker, strayLabels(dataId))) await removeVolume(docker, name);
 }

@@ -13,6 +13,7 @@ export interface BackupWiring {
   readonly store: Store;
   readonly docker: Docker;
   readonly dataId: string;
+  readonly startId: string;
   /** Where data and engine keep what they have. */
   readonly diskDirectories: readonly string[];
   readonly log: Log;
@@ -20,8 +21,8 @@ export interface BackupWiring {
 }
 
 /** The schedule is kept until the stack unwinds. */
-export function wireBackups({ config, store, docker, dataId, diskDirectories, log, stopping }: BackupWiring, stack: AsyncDisposableStack): Backups {
-  const { readVolume } = createVolumeFiles(docker, dataId);
+export function wireBackups({ config, store, docker, dataId, startId, diskDirectories, log, stopping }: BackupWiring, stack: AsyncDisposableStack): Backups {
+  const { readVolume } = createVolumeFiles(docker, dataId, startId);
   const { data, domain, minFreeBytes, backupDir, backupSchedule, backupKeep } = config;
   // A backup must not stop every app on the machine.
   const limits = { directories: [...diskDirectories, backupDir], minFreeBytes: minFreeBytes / 2, what: 'the backup' };

@@ -33,6 +33,7 @@ import { wireApps, type AppThings } from './apps.ts';
 import { wireBackups } from './backups.ts';
 import { wireJobs, type JobServices } from './jobs.ts';
 import { collectAfterwards, wireRetention } from './retention.ts';
+import { untilDone } from './until-done.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -56,6 +57,8 @@ export interface Core {
   readonly faults: Faults;
   /** Ends what an earlier run left under way. */
   recover(): Promise<void>;
+  /** Removes the one-off containers of an earlier start of forge, unless that has succeeded already. */
+  removeAbandoned(): Promise<void>;
   /** Removes what interrupted builds left. */
   sweepBuilds(): Promise<void>;
   readonly stopping: AbortSignal;
@@ -77,7 +80,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const stopping = new AbortController();
   const faults = createFaults(config.faultAt);
   const docker = connectDocker(config.dockerSocket);
-  const dataId = await loadDataId(config.data);
+  const [dataId, startId] = [await loadDataId(config.data), randomBytes(6).toString('hex')];
   const proxy = connectProxy({ socketPath: join(config.proxyDir, socketName), log });
   stack.defer(async () => await proxy.close());
   const logs = createLogCollector({ docker, directory: join(config.data, 'logs'), log });
@@ -85,14 +88,14 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const repositories = createRepositories({ directory: join(config.data, 'repos'), hooksPath: join(root, 'hooks'), nodePath: process.execPath, log });
   await repositories.cleanQuarantines();
   const volumes = { find: (app: string, name: string) => getMountedVolume(store, app, name), setFilled: (name: string) => setVolumeFilled(store, name) };
-  const runtime = createRuntime({ docker, dataId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
+  const runtime = createRuntime({ docker, dataId, startId, config, log, logs, faults, volumes, allocateSubnet: (app) => allocateSubnetIndex(store, app, { slots: subnetCount(parsePool(config.networkPool)) }) });
   const live = createLive({ proxy, runtime, log, faults, domain: config.domain, controlSocket: webSocketPath(config), signal: stopping.signal });
   const { builders, forgetBuilds, tidy, sweep, settled } = createBuilders({ docker, config, dataId, log });
   stack.defer(settled);
   const queue = createQueue();
   const diskDirectories = [config.data, '/var/lib/docker'];
   const retention = wireRetention({ store, docker, dataId, config, queue, logs, diskDirectories, tidyBuilds: tidy, log }, stack);
-  void runtime.removeAbandoned().catch((error: unknown) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
+  const removeAbandoned = untilDone(runtime.removeAbandoned, (error) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
   const sweepBuilds = async (): Promise<void> => await sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   void sweepBuilds();
   const publicPort = { http: config.http };
@@ -118,10 +121,10 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   };
   const deployer = collectAfterwards(createDeployer(parts), retention);
   const things = wireApps({ ...parts, repositories, logs, forgetBuilds });
-  const backups = wireBackups({ config, store, docker, dataId, diskDirectories, log, stopping: stopping.signal }, stack);
+  const backups = wireBackups({ config, store, docker, dataId, startId, diskDirectories, log, stopping: stopping.signal }, stack);
   const work = wireJobs({ store, runtime, config, log }, stack);
   stack.defer(() => stopping.abort());
-  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, sweepBuilds, stopping: stopping.signal, stop: () => stopping.abort(), superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
+  return { config, log, store, proxy, repositories, runtime, logs, deployer, things, reconciler: createReconciler({ ...parts, logs }), backups, retention, work, publicPort, faults, recover: recoverAll, removeAbandoned, sweepBuilds, stopping: stopping.signal, stop: () => stopping.abort(), superviseLiveness: async (signal) => await superviseLiveness(parts, signal) };
 }
 
 const urlOf = (host: string, port: number): string => `http://${host}${port === 80 ? '' : `:${port}`}`;

@@ -8,7 +8,7 @@ import type { Core } from './core.ts';
 const reconcileEveryMs = 60_000;
 
 /** Serves what runs at once, then repairs: now, when the engine comes back, and every minute. */
-export function keepReconciled({ reconciler, runtime, things, log, stopping, sweepBuilds }: Core, stack: AsyncDisposableStack): void {
+export function keepReconciled({ reconciler, runtime, things, log, stopping, removeAbandoned, sweepBuilds }: Core, stack: AsyncDisposableStack): void {
   const controller = new AbortController();
   const signal = AbortSignal.any([controller.signal, stopping]);
   const onError = (error: unknown) => {
@@ -16,13 +16,15 @@ export function keepReconciled({ reconciler, runtime, things, log, stopping, swe
   };
   // One pass at a time, and none may still use the store when it closes.
   let last: Promise<void> = reconciler.adopt().catch(onError);
-  const pass = () =>
-    (last = last
+  const pass = () => {
+    void removeAbandoned();
+    return (last = last
       .then(async () => {
         await things.apps.finishInterrupted();
         await reconciler.pass(signal);
       })
       .catch(onError));
+  };
   void pass();
   void warnOfOpenFirewall(runtime, log, signal).catch(onError);
   const timer = every(reconcileEveryMs, pass, onError);

@@ -57,6 +57,7 @@ test('an instance is confined, named, placed and told its port', () => {
       'forge.data': 'data1',
       // An image's own labels would be its container's.
       'forge.job': '',
+      'forge.start': '',
       'forge.role': '',
       'forge.build': '',
     },

@@ -24,7 +24,7 @@ test('a job outlives the sweep of a start, is no instance, and is found by its l
   const over = await start('bbbbbbbb', ['sh', '-c', 'exit 3']);
   expect(await forge.runtime.jobs.ended(over, patience)).toBe(3);
   expect(forge.settled).toContain(over.containerId);
-  await forge.runtime.removeAbandoned();
+  await testRuntime(['hello'], forge.dataId).runtime.removeAbandoned();
   expect(await forge.runtime.findInstances()).toEqual([]);
   const found = await forge.runtime.jobs.find();
   expect(found.map(({ id, app, name, state }) => [id, app, name, state]).sort()).toEqual([['aaaaaaaa', 'hello', 'run.aaaaaaaa', 'running'], ['bbbbbbbb', 'hello', 'run.bbbbbbbb', 'ended']]);
@@ -65,7 +65,7 @@ test('labels of an image make its containers no job, build, volume or instance o
   const instances = await forge.runtime.startRelease(startOf(releaseOf(imageOf(posing), { config: { DO: 'graceful' } })));
   const job = await start('bbbbbbbb', ['sleep', '600'], { release: releaseOf(imageOf(posing)) });
   expect((await forge.runtime.jobs.find()).map(({ id }) => id)).toEqual(['bbbbbbbb']);
-  await forge.runtime.removeAbandoned();
+  await testRuntime(['hello'], forge.dataId).runtime.removeAbandoned();
   await sweepBuilds(docker, forge.dataId);
   await sweepVolumeContainers({ docker, dataId: forge.dataId });
   expect(await forge.runtime.findInstances()).toEqual(instances);

@@ -118,6 +118,8 @@ test('what a killed forge left is removed by the next one', async () => {
   const ended = status.catch(() => undefined);
   await expect.poll(async () => (await containers()).map(({ State }) => State), patience).toEqual(['running']);
   await forge.runtime.removeAbandoned();
+  expect((await containers()).map(({ State }) => State)).toEqual(['running']);
+  await testRuntime(['hello'], forge.dataId).runtime.removeAbandoned();
   await ended;
   expect(await containers()).toEqual([]);
 });

@@ -143,6 +143,8 @@ test('tasks that an earlier forge left are removed at the next start', async () 
   const failed = expect(ended).rejects.toThrow('the postdeploy task failed with status 137');
   for await (const _ of output) break;
   await forge.runtime.removeAbandoned();
+  expect((await containers()).map(({ State }) => State)).toEqual(['running']);
+  await testRuntime(['hello'], forge.dataId).runtime.removeAbandoned();
   await failed;
   expect(await containers()).toEqual([]);
   expect(await forge.runtime.findInstances()).toEqual([]);

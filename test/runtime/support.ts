@@ -24,8 +24,7 @@ export interface TestRuntime extends AsyncDisposable {
 /** Shorter than the defaults, so that certain failures are told soon. */
 const quick: ReadinessTimings = { ...readinessTimings, steadyMs: 500, loopbackMs: 1_000, wrongPortMs: 1_500 };
 
-export function testRuntime(apps: readonly string[]): TestRuntime {
-  const dataId = `test${randomBytes(4).toString('hex')}`;
+export function testRuntime(apps: readonly string[], dataId = `test${randomBytes(4).toString('hex')}`): TestRuntime {
   const slots = new Map<string, number>();
   const followed: TestRuntime['followed'] = [];
   const settled: string[] = [];
@@ -37,6 +36,7 @@ export function testRuntime(apps: readonly string[]): TestRuntime {
   const runtime = createRuntime({
     docker,
     dataId,
+    startId: randomBytes(4).toString('hex'),
     config: { domain: 'example.test', readinessTimeout: 20_000, stopTimeout: 10_000, networkPool: '10.224.0.0/12', memory: 512 * 1024 * 1024, cpuShares: 1024, pids: 512 },
     log: pino({ level: 'silent' }),
     volumes: { find: (_app, name) => ({ engineName: name, isFilled: false }), setFilled: () => undefined },
