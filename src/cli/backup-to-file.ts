@@ -1,6 +1,6 @@
 /** `forge backup`: the running forge writes it, this command puts it where the person who asked may write. */
 import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -37,7 +37,8 @@ async function ask(argv: readonly string[], stdout: Writable & { readonly isTTY?
 
 /** The file appears when it is complete and on the disk; readable by its owner alone, from its first byte. */
 async function writeAside(path: string, task: (output: Writable) => Promise<number>): Promise<number> {
-  const aside = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+  const aside = join(dirname(path), `${asidePrefix(path)}${process.pid}.part`);
+  await removeLeftOvers(path);
   const output = createWriteStream(aside, { flags: 'wx', mode: 0o600, flush: true });
   const { promise: broken, reject } = Promise.withResolvers<never>();
   output.once('error', (error) => reject(new ForgeError('failed', `${path} could not be written: ${error.message}`, { hint: 'nothing of it was kept', cause: error })));
@@ -50,5 +51,27 @@ async function writeAside(path: string, task: (output: Writable) => Promise<numb
   } finally {
     output.destroy();
     await rm(aside, { force: true });
+  }
+}
+
+const asidePrefix = (path: string): string => `.${basename(path)}.`;
+
+/** What was being written to the same file when the machine or this command was killed. What another one is writing stays. */
+async function removeLeftOvers(path: string): Promise<void> {
+  const [folder, prefix] = [dirname(path), asidePrefix(path)];
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, pid] = name.startsWith(prefix) ? (/^(\d+)\.part$/.exec(name.slice(prefix.length)) ?? []) : [];
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** This process is not: it has written nothing yet. */
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
