@@ -12,6 +12,8 @@ import { restoreEngine } from '../../src/backup/restore-engine.ts';
 import { createVolumeFiles } from '../../src/backup/volume-files.ts';
 import { writeBackup } from '../../src/backup/write-backup.ts';
 import { connectDocker } from '../../src/docker/connect.ts';
+import { createVolume } from '../../src/docker/volumes.ts';
+import { volumeLabels } from '../../src/runtime/volume-container.ts';
 import { temporaryDirectory } from '../store/open-test-store.ts';
 import { forgeWithoutApps } from './forge-without-apps.ts';
 
@@ -99,5 +101,24 @@ describe('reading a volume', () => {
     const name = `forge-${dataId}-gone`;
     await expect(fileOf(name)).rejects.toMatchObject({ code: 'not-found' });
     expect(await listed('volume')).not.toContain(name);
+  });
+
+  it('fails when a file in it becomes shorter meanwhile: the engine breaks off without a word', async () => {
+    const name = `forge-${dataId}-shrinking`;
+    await createVolume(docker, name, volumeLabels(dataId));
+    const inVolume = async (script: string) => await execa('docker', ['run', '--rm', '--network', 'none', '--label', `forge.data=${dataId}`, '-v', `${name}:/v`, '--entrypoint', 'node', 'forge-test/node:24', '-e', script]);
+    // Zeros, which end as a whole archive does, and a file that comes after them.
+    await inVolume(`fs.writeFileSync('/v/a', Buffer.alloc(96e6)); fs.writeFileSync('/v/b', 'b')`);
+    const reading = files.readVolume(name, {
+      signal,
+      use: async (tar) => {
+        let isShorter = false;
+        for await (const _chunk of tar) {
+          if (!isShorter) await inVolume(`fs.truncateSync('/v/a', 48 * 1024 * 1024)`);
+          isShorter = true;
+        }
+      },
+    });
+    await expect(reading).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('was not copied whole') });
   });
 });
