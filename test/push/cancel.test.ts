@@ -66,6 +66,27 @@ describe.each(phases)('canceling $phase', ({ status, files }) => {
   });
 });
 
+describe('canceling a change whose old instance is to end first', () => {
+  it('does not wait for its requests: it serves on, and the turn is free', async () => {
+    const slow = `require('node:http').createServer((request, response) => setTimeout(() => response.end('first'), request.url === '/slow' ? 20_000 : 0)).listen(process.env.PORT);\nprocess.on('SIGTERM', () => process.exit(0));\n`;
+    const single = await appFolder(dockerfileApp('first', slow));
+    expect(await forge.push(single, 'single')).toMatchObject({ exitCode: 0 });
+    expect(await forge.ssh$(['strategy:set', 'single', 'recreate'])).toMatchObject({ exitCode: 0 });
+    expect(await forge.ssh$(['checks:set', 'single', '--drain-timeout', '60'])).toMatchObject({ exitCode: 0 });
+    const before = await forge.instances('single');
+    const answered = forge.get('single', '/slow');
+    await until('the slow request is under way', async () => (await forge.get('single', '/')).body === 'first');
+    const change = forge.ssh$(['config:set', 'single', 'COLOR=red']);
+    await until('the old instance is out of the routes', async () => (await forge.get('single', '/')).status === 503);
+    const id = await inStatus('single', 'starting');
+    expect(await timeUntilFree('single', async () => await forge.ssh$(['deployments:cancel', id]))).toBeLessThan(freeWithinMs);
+    expect(await change).toMatchObject({ all: expect.stringContaining('canceled by admin') as string });
+    expect(await forge.instances('single')).toEqual(before);
+    expect((await forge.get('single', '/')).body).toBe('first');
+    expect((await answered).body).toBe('first');
+  });
+});
+
 describe('a push that waits', () => {
   it('for a build slot is told its place in line, and its cancel lets the next one up', async () => {
     await writeFiles(folder, { Dockerfile: slowBuild, 'server.js': serverText, 'unique.txt': unique() });

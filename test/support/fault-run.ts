@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import type { FaultPoint } from '../../src/faults.ts';
 import { appFolder, bootForge, until, writeFiles, type Command, type RunningForge } from './forge.ts';
+import { containersOf, idOf, watchOverlap } from './app-containers.ts';
 import { isAlive } from './processes.ts';
 import { startLoad, type LoadResult } from './load.ts';
 
@@ -133,6 +134,7 @@ export async function openFaultStage(): Promise<FaultStage> {
     const load = startLoad({ port: forge.http, host: `${app}.localhost`, perSecond: requestsPerSecond });
     const text = `v${++count}`;
     const violations: string[] = [];
+    const overlap = kind === 'push to a recreate app' ? watchOverlap(forge, app) : undefined;
     try {
       const changing = change(app, kind, text);
       const isReached = await until('forge ends', async () => !isAlive(pid), 60_000).catch(() => false);
@@ -147,7 +149,7 @@ export async function openFaultStage(): Promise<FaultStage> {
       for (let index = 0; index < 20; index++) answers.add(await served(forge, app));
       if (answers.size > 1) violations.push(`${[...answers].join(' and ')} answer`);
     } finally {
-      violations.push(...judgeLoad(await load.stop(), kind, before));
+      violations.push(...judgeLoad(await load.stop(), kind, before), ...((await overlap?.stop()) ?? []));
     }
     violations.push(...(await pushAgain(app, kind)));
     return violations.map((what) => `${point}, ${kind}: ${what}`);
@@ -238,16 +240,6 @@ async function findWrongs({ forge, app, before, told, kind }: Judged): Promise<r
   wrongs.push(...(await findLeftOvers(forge, app, { version: now.version, kind })));
   return wrongs;
 }
-
-async function containersOf(forge: RunningForge, app: string): Promise<readonly { readonly release: string; readonly state: string; readonly name: string }[]> {
-  const { stdout } = await execa('docker', ['ps', '-a', '--filter', `label=forge.data=${idOf(forge)}`, '--filter', `label=forge.app=${app}`, '--format', '{{.Label "forge.release"}} {{.State}} {{.Names}}']);
-  return stdout.split('\n').filter(Boolean).map((line) => {
-    const [release = '', state = '', name = ''] = line.split(' ');
-    return { release, state, name };
-  });
-}
-
-const idOf = ({ data }: RunningForge): string => readFileSync(join(data, 'id'), 'utf8').trim();
 
 async function findLeftOvers(forge: RunningForge, app: string, { version, kind }: { readonly version: number | undefined; readonly kind: FaultChange }): Promise<readonly string[]> {
   const wrongs: string[] = [];
