@@ -29,8 +29,8 @@ async function openStage(settings: Partial<AppSettings> = {}) {
   const store = openTestStore();
   const stopping = new AbortController();
   const done: string[] = [];
-  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, cannotLook: 0, cannotAsk: '' as '' | 'unavailable' | 'timeout', started: 0, passesEvery: Infinity };
-  const proxy = { apply: async () => undefined, drained: async () => undefined };
+  const stage = { store, done, sick: new Set<string>(), asked: [] as string[], cannotStart: false, cannotLook: 0, cannotAsk: '' as '' | 'unavailable' | 'timeout', started: 0, passesEvery: Infinity, routed: [] as string[] };
+  const proxy = { apply: async () => void stage.routed.push(serving().join(' ')), drained: async () => undefined };
   const instance = (ordinal: number, containerId = `old-${ordinal}`): Instance => ({
     name: `web.${ordinal}`, app: 'hello', version: 1, type: 'web', ordinal, containerId, address: '10.0.0.2', port: 8080, isRunning: true, deploymentId: 'd',
   });
@@ -56,6 +56,7 @@ async function openStage(settings: Partial<AppSettings> = {}) {
       return places.map(({ ordinal }) => instance(ordinal, `new-${ordinal}-${stage.started}`));
     },
   };
+  const serving = (): string[] => live.servingOf('hello').map(({ containerId }) => containerId);
   const live = createLive({ proxy, runtime, log: silentLog, domain: 'localhost', controlSocket: '/none', signal: stopping.signal });
   createApp(store, { name: 'hello' });
   updateApp(store, 'hello', { formation: { web: { quantity: 2, limits } } });
@@ -73,7 +74,6 @@ async function openStage(settings: Partial<AppSettings> = {}) {
     await ended;
     await attempts.close();
   });
-  const serving = () => live.servingOf('hello').map(({ containerId }) => containerId);
   return Object.assign(stage, { live, queue, serving, instance, end: async () => (stopping.abort(), await ended) });
 }
 
@@ -143,9 +143,9 @@ describe('an instance that fails its liveness check', () => {
     const stage = await openStage({ strategy: 'recreate' });
     stage.cannotLook = 1;
     stage.sick.add('old-1');
-    await expect.poll(() => findDeployments(stage.store)[0]).toMatchObject({ status: 'failed', failure: 'the Docker Engine does not answer' });
-    expect(stage.serving()).toEqual(['old-2', 'old-1']);
     await expect.poll(stage.serving, { timeout: 5_000 }).toEqual(['old-2', expect.stringMatching(/^new-1/)]);
+    expect(findDeployments(stage.store).at(-1)).toMatchObject({ status: 'failed', failure: 'the Docker Engine does not answer' });
+    expect(stage.routed.slice(0, 3)).toEqual(['old-1 old-2', 'old-2', 'old-2 old-1']);
   });
 
   it('of a type whose checks are off is never asked', async () => {

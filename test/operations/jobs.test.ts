@@ -4,7 +4,7 @@ import { createApp, updateApp } from '../../src/store/apps.ts';
 import { createJob, findJobs, recordUnrun } from '../../src/store/jobs.ts';
 import { createRelease, setCurrentRelease } from '../../src/store/releases.ts';
 import { sampleRelease } from '../store/sample-release.ts';
-import { clock, openStage, type Stage } from './stage.ts';
+import { openStage, type Stage } from './stage.ts';
 
 const nightly: CronEntry = { name: 'nightly', argv: ['node', 'clean.js', 'a b'], schedule: '30 4 * * *', timeZone: 'Europe/Berlin', concurrencyPolicy: 'forbid', isSuspended: false };
 
@@ -42,7 +42,7 @@ describe('cron', () => {
   });
 
   it('tells times that led to nothing', async () => {
-    recordUnrun(stage.store, { app: 'hello', entry: 'nightly', program: 'node', version: 1, actor: 'cron', dueAt: clock.now.toISOString() }, 'missed');
+    recordUnrun(stage.store, { app: 'hello', entry: 'nightly', program: 'node', version: 1, actor: 'cron', dueAt: stage.clock.now.toISOString() }, 'missed');
     expect(await stage.ok('cron:runs', 'hello')).toContain('missed: forge was down');
   });
 
@@ -126,8 +126,8 @@ it('an app has at most twenty-five commands and runs at the same time, and what 
   for (let count = 0; count < 25; count++) createJob(stage.store, { app: 'hello', entry: count % 2 === 0 ? undefined : 'nightly', program: 'sleep', version: 1, actor: 'operator', dueAt: undefined, ttlMs: 60_000 });
   expect(await stage.run(['run:detached', 'hello', 'true'])).toMatchObject({ status: 5, stderr: expect.stringContaining('setting jobsPerApp') });
   expect(findJobs(stage.store, { app: 'hello' })).toHaveLength(25);
-  clock.now = new Date(clock.now.getTime() + 1000);
-  recordUnrun(stage.store, { app: 'hello', entry: 'nightly', program: 'node', version: 1, actor: 'cron', dueAt: clock.now.toISOString() }, 'skipped', 'no room (setting jobsPerApp)');
+  stage.clock.now = new Date(stage.clock.now.getTime() + 1000);
+  recordUnrun(stage.store, { app: 'hello', entry: 'nightly', program: 'node', version: 1, actor: 'cron', dueAt: stage.clock.now.toISOString() }, 'skipped', 'no room (setting jobsPerApp)');
   expect(await stage.ok('cron:list', 'hello')).toContain('skipped: no room (setting jobsPerApp)');
   expect(await stage.ok('cron:runs', 'hello')).toContain('skipped: no room (setting jobsPerApp)');
 });

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { createApp, deleteApp } from '../../src/store/apps.ts';
-import { clock, openStage } from './stage.ts';
+import { openStage } from './stage.ts';
 
 const terminal = { columns: 80, rows: 24, onResize: () => undefined };
 
@@ -28,7 +28,7 @@ describe('logs', () => {
     stage.services.logs.read = async function* (...request) {
       yield* read(request[0], { ...request[1], follow: false });
       deleteApp(stage.store, name);
-      clock.now = new Date(clock.now.getTime() + 1);
+      stage.clock.now = new Date(stage.clock.now.getTime() + 1);
       createApp(stage.store, { name });
       yield { ...line, text: 'of somebody else' };
     };

@@ -30,6 +30,8 @@ import { openTestStore, silentLog, temporaryDirectory } from '../store/open-test
 import { sampleRelease } from '../store/sample-release.ts';
 
 export interface Stage {
+  /** What the store takes for the time of day. */
+  readonly clock: { now: Date };
   readonly store: Store;
   readonly services: Services;
   /** What the deployer was asked, in order. */
@@ -67,13 +69,12 @@ export interface Result {
   readonly stderr: string;
 }
 
-export const clock = { now: new Date('2026-11-21T10:00:00Z') };
-
 export function openStage(): Stage {
   const data = temporaryDirectory();
+  const clock = { now: new Date('2026-11-21T10:00:00Z') };
   const store = openTestStore(data, clock);
   const stage = {
-    store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
+    clock, store, asked: [] as string[], oneOffs: [] as OneOffRequest[], entered: [] as EnterRequest[], containers: fakeContainers(), ended: [] as string[], branches: new Map<string, string>(), logLines: [] as LogLine[],
     logQueries: [] as ReadLogsOptions[], instances: [] as readonly Instance[], answers: new Map<string, string>(), failure: undefined as ForgeError | undefined, meanwhile: undefined as (() => void) | undefined,
   };
   const room = { jobsPerApp: 25, jobsPerMachine: 100 };
