@@ -156,14 +156,18 @@ function terminalOf(hello: Hello, listen: (listener: (columns: number, rows: num
   return hello.kind === 'hook' || !hello.terminal ? undefined : { ...hello.terminal, onResize: listen };
 }
 
-/** Stdin as it arrives. The window bounds what is buffered; what was read is granted again. */
+/**
+ * Stdin as it arrives. `read` is called once less than its mark would stay buffered, and before what is read leaves the buffer: all
+ * that was received is granted again, so that a reader is never left with neither bytes nor credit. What waits is bounded by the
+ * window and the mark.
+ */
 function createStdin(socket: Socket) {
   let received = 0;
   let granted = stdinWindowBytes;
   const stream: Readable = new Readable({
     highWaterMark: maxDataBytes,
     read: () => {
-      const free = received - stream.readableLength + stdinWindowBytes - granted;
+      const free = received + stdinWindowBytes - granted;
       if (free <= 0 || !socket.writable) return;
       granted += free;
       socket.write(encodeCredit(free));

@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runSession, type ClientSession } from '../../src/control/client.ts';
-import { encodeJson, frameTypes } from '../../src/control/frames.ts';
+import { encodeJson, frameTypes, stdinWindowBytes } from '../../src/control/frames.ts';
 import { listenControl, type ControlConnection, type ControlServer, type ListenControl } from '../../src/control/server.ts';
 import { refuseSecondServer } from '../../src/control/socket-file.ts';
 import type { ForgeError } from '../../src/errors.ts';
@@ -89,6 +89,18 @@ describe('a control session', () => {
     leave.abort();
     await expect(status).rejects.toMatchObject({ code: 'canceled' });
     expect(await left.promise).toBe('canceled');
+  });
+
+  it('goes on when the handler first reads after the whole window has come', async () => {
+    const sent = Buffer.alloc(2_000_000, 'forge is here; ');
+    let received = Buffer.alloc(0);
+    await listen(async (connection) => {
+      while (connection.stdin.readableLength < stdinWindowBytes) await new Promise((resolve) => setImmediate(resolve));
+      received = await buffer(connection.stdin);
+      await connection.exit(0);
+    });
+    expect(await session({ stdin: Readable.from(slices(sent, 333_333)) }).status).toBe(0);
+    expect(received.equals(sent)).toBe(true);
   });
 
   it('tells the size of the terminal and every change of it', async () => {
