@@ -44,7 +44,7 @@ export interface VisitResult {
   readonly webSocketsCut: readonly string[];
   /** Kept connections that the proxy closed. */
   readonly connectionsClosed: number;
-  /** Answers to small requests, by the phase they were asked in; phases with the same first word are also taken together under it. */
+  /** Answers to small requests, by the phase they were asked in; phases that begin with the same words are also taken together under these. */
   readonly phases: Readonly<Record<string, Latency>>;
   /** How late the visitors' own timer was at most. */
   readonly ownLagMs: number;

@@ -123,10 +123,10 @@ function latencyOf(values: readonly number[]): Latency {
 }
 
 function print(): void {
-  // `during deploys` and `during kills` are `during` together.
-  const wholes = Map.groupBy(latencies, ([name]) => name.split(' ')[0] ?? '');
-  const all = [...latencies, ...[...wholes].map(([name, parts]) => [name, parts.flatMap(([, values]) => values)] as const)];
-  const phases = Object.fromEntries(all.map(([name, values]) => [name, latencyOf(values)]));
+  // `during change deploys` and `during pause` are `during` together.
+  const names = new Set([...latencies.keys()].flatMap((name) => name.split(' ').map((_word, index, words) => words.slice(0, index + 1).join(' '))));
+  const valuesOf = (phase: string): number[] => [...latencies].flatMap(([name, values]) => (name === phase || name.startsWith(`${phase} `) ? values : []));
+  const phases = Object.fromEntries([...names].map((name) => [name, latencyOf(valuesOf(name))]));
   const result: VisitResult = { ...counts, failures, streamsCut, closeCodes, webSocketsCut, phases, ownLagMs };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
