@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import type { ImageInspectInfo } from 'dockerode';
 import { withTimeout } from '../wait.ts';
 import { packEntries } from './archive.ts';
-import { engineCall, type Docker } from './connect.ts';
+import { boundedCall } from './bounded-call.ts';
+import type { Docker } from './connect.ts';
 import { removeImage } from './images.ts';
 import { readJsonLines } from './json-lines.ts';
 import { splitReference } from './local-image.ts';
@@ -25,6 +26,8 @@ export interface CommitOptions {
 }
 
 const removalTimeoutMs = 30_000;
+/** What the engine may take to store what the task wrote. */
+const commitTimeoutMs = 10 * 60_000;
 
 /** The id of the new image. */
 export async function commitContainer(docker: Docker, options: CommitOptions): Promise<string> {
@@ -32,11 +35,12 @@ export async function commitContainer(docker: Docker, options: CommitOptions): P
   const [repo, tag] = splitReference(reference);
   const baseInfo = await inspect(docker, base, signal);
   const container = docker.getContainer(containerId);
-  const { Config } = await engineCall('inspect the container', container.inspect(), signal);
+  const { Config } = await boundedCall('inspect the container', () => container.inspect(), { signal });
   const config = { ...baseInfo.Config, Labels: { ...baseInfo.Config.Labels, ...labels } };
   const body = { ...config, Env: withoutOthers(config.Env ?? [], Config.Env) };
   const query = { container: containerId, repo, tag, pause: false };
-  const { Id } = (await engineCall(`make ${reference}`, container.commit({ _query: query, _body: body, abortSignal: signal } as object), signal)) as { readonly Id: string };
+  const commit = async (abortSignal: AbortSignal) => (await container.commit({ _query: query, _body: body, abortSignal } as object)) as { readonly Id: string };
+  const { Id } = await boundedCall(`make ${reference}`, commit, { timeoutMs: commitTimeoutMs, signal });
   const committed = await inspect(docker, Id, signal);
   if (!('ContainerConfig' in committed) || (committed.ContainerConfig?.Env ?? []).length === 0) return Id;
   const clean = await loadConfig(docker, imageConfig(baseInfo, committed, config), { reference, signal });
@@ -44,7 +48,7 @@ export async function commitContainer(docker: Docker, options: CommitOptions): P
   return clean;
 }
 
-const inspect = (docker: Docker, reference: string, signal: AbortSignal): Promise<ImageInspectInfo> => engineCall(`look at the image ${reference}`, docker.getImage(reference).inspect(), signal);
+const inspect = (docker: Docker, reference: string, signal: AbortSignal): Promise<ImageInspectInfo> => boundedCall(`look at the image ${reference}`, () => docker.getImage(reference).inspect(), { signal });
 
 /**
  * The engine adds each variable of the container that is not named. A name without a value means to it that the variable
@@ -70,7 +74,9 @@ async function loadConfig(docker: Docker, config: string, { reference, signal }:
   const { rootfs } = JSON.parse(config) as { readonly rootfs: { readonly diff_ids: readonly string[] } };
   const manifest = [{ Config: `${digest}.json`, RepoTags: [reference], Layers: rootfs.diff_ids.map((_, index) => `${index}/layer.tar`) }];
   const archive = packEntries([{ path: `${digest}.json`, content: config }, { path: 'manifest.json', content: JSON.stringify(manifest) }]);
-  const answer = (await engineCall(`make ${reference}`, docker.loadImage(archive, { quiet: true, abortSignal: signal }), signal)) as AsyncIterable<Buffer>;
-  for await (const message of readJsonLines<{ readonly error?: string }>(answer)) if (message.error !== undefined) throw new Error(message.error);
+  await boundedCall(`make ${reference}`, async (abortSignal) => {
+    const answer = (await docker.loadImage(archive, { quiet: true, abortSignal })) as AsyncIterable<Buffer>;
+    for await (const message of readJsonLines<{ readonly error?: string }>(answer)) if (message.error !== undefined) throw new Error(message.error);
+  }, { signal });
   return `sha256:${digest}`;
 }

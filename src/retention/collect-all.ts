@@ -6,7 +6,7 @@ import { collectCaches } from './collect-caches.ts';
 import { collectImages, findImages } from './collect-images.ts';
 import { collectAudit, collectRecords, collectStrays } from './collect-records.ts';
 import { findOverCap } from './find-over-cap.ts';
-import { labelled, type DoomedImage } from './image-plan.ts';
+import { ownerOf, type DoomedImage } from './image-plan.ts';
 import type { LayersOf, RetentionParts } from './parts.ts';
 
 export interface Collected {
@@ -69,7 +69,7 @@ export async function collectAll(request: CollectAll, parts: RetentionParts): Pr
 /** Apps, and names of apps that are gone but whose images are not. */
 async function appsWithThings(parts: RetentionParts, signal: AbortSignal): Promise<readonly string[]> {
   const images = await findImages(parts, signal);
-  const names = images.map((image) => labelled(image, parts.dataId)).filter((name) => name !== undefined);
+  const names = images.map((image) => ownerOf(image, parts.dataId)).filter((name) => name !== undefined);
   return [...new Set([...findApps(parts.store).map(({ name }) => name), ...names])];
 }
 

@@ -13,7 +13,7 @@ import { weighLayers } from './choose-images.ts';
 import { cacheVolumes, chooseCaches } from './collect-caches.ts';
 import { findImages } from './collect-images.ts';
 import { findOverCap, readLayers } from './find-over-cap.ts';
-import { labelled, planImages, type DoomedImage } from './image-plan.ts';
+import { ownerOf, planImages, type DoomedImage } from './image-plan.ts';
 import type { LayersOf, RetentionParts } from './parts.ts';
 import { weighFolder } from './weigh-folder.ts';
 
@@ -103,7 +103,7 @@ async function weighImages({ app: only, layersOf, signal }: ReportRequest, parts
     const references = new Set(findReleaseImages(store, app).map(({ reference }) => reference));
     return [app, weighed.filter((image) => isOwn(image, references))] as const;
   }));
-  const gone = weighed.map((image) => labelled(image, dataId)).filter((name) => name !== undefined);
+  const gone = weighed.map((image) => ownerOf(image, dataId)).filter((name) => name !== undefined);
   const next = [...new Set([...apps, ...gone])].flatMap((app) =>
     // A build that is under way has an image before it has a release.
     planImages({ app, images, overCap: overCap.get(app) ?? new Set(), isAbandoned: () => findDeployments(store, { app, statuses: ['building', 'releasing', 'starting'], limit: 1 }).length === 0 }, { store, dataId, keepReleases: config.keepReleases }).doomed,

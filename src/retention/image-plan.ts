@@ -41,7 +41,7 @@ export function planImages(request: PlanRequest, parts: { readonly store: Store;
   const own = new Set(releases.map(({ reference }) => reference));
   const doomed = images.flatMap((image) => {
     const isOwn = [image.id, ...image.names].some((reference) => own.has(reference));
-    if (!isOwn && (labelled(image, parts.dataId) !== app || !request.isAbandoned(image))) return [];
+    if (!isOwn && (ownerOf(image, parts.dataId) !== app || !request.isAbandoned(image))) return [];
     // Another app may have come from this one, or this one from it: the last that gives the image up removes it.
     const holders = [image.id, ...image.names].flatMap((reference) => findReleasesOfImage(store, reference));
     if (!holders.every((release) => isGivenUp(release) && !release.isCurrent)) return [];
@@ -50,8 +50,14 @@ export function planImages(request: PlanRequest, parts: { readonly store: Store;
   return { ...choice, kept: choice.kept.filter((reference) => !isOver(reference)), giveUp, doomed: doomed.filter(({ names }) => names.length > 0) };
 }
 
-/** The app that this forge built the image for. */
-export const labelled = (image: ListedImage, dataId: string): string | undefined => (image.labels[labels.data] === dataId ? image.labels[labels.app] : undefined);
+/** The app that this forge built the image for, or took it in for from another machine, whose labels it has. */
+export function ownerOf(image: ListedImage, dataId: string): string | undefined {
+  const prefix = keptRepository({ dataId, app: '' });
+  const kept = image.names.find((name) => name.startsWith(prefix));
+  return labelled(image, dataId) ?? kept?.slice(prefix.length).split(':')[0];
+}
+
+const labelled = (image: ListedImage, dataId: string): string | undefined => (image.labels[labels.data] === dataId ? image.labels[labels.app] : undefined);
 
 /** As `imageTag` writes them. */
 const ownTag = /^forge\/[a-z0-9-]+:/;
