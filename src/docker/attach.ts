@@ -41,8 +41,8 @@ export function attachmentOf(socket: Duplex, { hasTerminal, signal }: { readonly
     // The engine takes the end of a terminal's input for the end of the whole connection, output included.
     stdin.pipe(socket, { end: !hasTerminal });
     try {
-      if (hasTerminal) for await (const chunk of socket) await hand(stdout, chunk as Buffer);
-      else for await (const { stream, payload } of frameParts(socket)) await hand(stream === 'stdout' ? stdout : stderr, payload);
+      if (hasTerminal) for await (const chunk of socket) await hand(stdout, chunk as Buffer, signal);
+      else for await (const { stream, payload } of frameParts(socket)) await hand(stream === 'stdout' ? stdout : stderr, payload, signal);
     } catch (error) {
       if (signal.aborted) throw abortError(signal);
       throw translate('carry the streams of the container', error);
@@ -61,11 +61,12 @@ export async function resizeTerminal(docker: Docker, id: string, { columns, rows
   await boundedCall('resize the terminal', () => docker.getContainer(id).resize({ w: columns, h: rows }) as Promise<unknown>);
 }
 
-/** A reader that is gone takes nothing more; the container is not held up by it. */
-async function hand(output: Writable, chunk: Buffer): Promise<void> {
+/** A reader that is gone takes nothing more; the container is not held up by it. One that has only stopped is not waited for past an abort. */
+async function hand(output: Writable, chunk: Buffer, signal: AbortSignal): Promise<void> {
   if (!output.writable || output.write(chunk)) return;
   const waiting = new AbortController();
-  const settled = ['drain', 'close', 'error'].map((event) => once(output, event, { signal: waiting.signal }));
+  const over = AbortSignal.any([signal, waiting.signal]);
+  const settled = ['drain', 'close', 'error'].map((event) => once(output, event, { signal: over }));
   await Promise.race(settled).catch(() => undefined);
   waiting.abort();
   await Promise.allSettled(settled);

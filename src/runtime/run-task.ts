@@ -10,7 +10,7 @@ import { abortError, ForgeError } from '../errors.ts';
 import { labels, type TaskType } from '../labels.ts';
 import { createLineSplitter } from '../lines-of.ts';
 import type { Report } from '../report.ts';
-import { withDeadline, withTimeout } from '../wait.ts';
+import { untilAborted, withDeadline, withTimeout } from '../wait.ts';
 import { instanceSpec } from './container-spec.ts';
 import type { Lease } from './network.ts';
 import type { RuntimeParts } from './parts.ts';
@@ -85,6 +85,7 @@ async function run(containerId: string, { task, release, report, signal }: TaskR
     await startContainer(docker, containerId);
     logs.follow({ app: release.app, name: `${task}.1`, containerId });
     const [status] = await Promise.all([waitForExit(docker, containerId, signal), show(attached.frames, report, signal)]);
+    if (signal.aborted) throw abortError(signal);
     if (status !== 0) throw await failureOf(containerId, { task, app: release.app, status }, docker);
   } finally {
     signal.removeEventListener('abort', detach);
@@ -98,7 +99,8 @@ async function show(frames: AttachedContainer['frames'], report: Report, signal:
   try {
     for await (const { stream, payload } of frames) {
       for (const line of splitters[stream].push(payload)) report.body(line);
-      await report.flushed();
+      // A pusher who has stopped reading holds the task up, but not its end.
+      await untilAborted(report.flushed(), signal);
     }
   } catch (error) {
     // Whoever waits for its end says why it is over.

@@ -95,6 +95,13 @@ describe('a task that fails', () => {
     await until('its container is gone', async () => (await containers()).length === 0);
   });
 
+  test('by a pusher who has stopped reading is over at its limit all the same', async () => {
+    // It has ended long before: what it wrote is less than the engine holds, and more than the pusher takes.
+    const { ended } = run({ script: 'seq 1 20000', timeoutMs: 4_000 });
+    await expect(ended).rejects.toMatchObject({ code: 'timeout', message: 'the release task did not end within 4 s (setting taskTimeout)' });
+    await until('its container is gone', async () => (await containers()).length === 0);
+  });
+
   test('to be found in the image says what is missing', async () => {
     const { ended } = run({ commandFor: () => ({ entrypoint: ['/no/such'], command: [] }) });
     await expect(ended).rejects.toMatchObject({ message: 'the release task failed with status 127', hint: 'status 127: the command was not found in the image' });
