@@ -1,11 +1,11 @@
 /** Images made on the machine: a root file system imported, files laid on top, configuration set. */
 import { randomUUID } from 'node:crypto';
-import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
 import { type ArchiveEntry, packEntries, putArchive, readContainerFile } from './archive.ts';
 import { type Docker, engineCall, translate } from './connect.ts';
 import { readJsonLines } from './json-lines.ts';
+import { sendArchive } from './send-archive.ts';
 
 /** What the image says about running it; what is left out stays as in the base. */
 export interface ImageConfig {
@@ -42,17 +42,18 @@ export async function findImageByLabel(docker: Docker, reference: string, labels
 /** Imports a tar of a root file system; returns the id of the nameless image. */
 export async function importImage(docker: Docker, options: { archive: Readable; what: string; signal: AbortSignal }): Promise<string> {
   const { archive, what, signal } = options;
-  const body = new PassThrough();
-  try {
-    const sent = pipeline(archive, body, { signal });
-    const [reply] = await Promise.all([docker.importImage(body as unknown as string, { abortSignal: signal } as object), sent]);
+  const call = async (body: Readable) => (await docker.importImage(body as unknown as string, { abortSignal: signal } as object)) as unknown as NodeJS.ReadableStream;
+  const read = async (answer: NodeJS.ReadableStream): Promise<string> => {
     let id: string | undefined;
-    for await (const event of readJsonLines<{ status?: string; error?: string }>(reply as unknown as Readable)) {
+    for await (const event of readJsonLines<{ status?: string; error?: string }>(answer as unknown as Readable)) {
       if (event.error) throw new ForgeError('failed', `could not import ${what}: ${event.error}`);
       if (event.status?.startsWith('sha256:')) id = event.status;
     }
     if (!id) throw new ForgeError('failed', `could not import ${what}: the engine named no image`);
     return id;
+  };
+  try {
+    return await sendArchive({ archive, call, read, signal });
   } catch (error) {
     if (signal.aborted) throw abortError(signal);
     throw translate(`import ${what}`, error);

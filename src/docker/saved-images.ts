@@ -1,12 +1,12 @@
 /** Images as one stream that any engine can load, layers that several share only once. */
-import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { abortError, ForgeError } from '../errors.ts';
 import { boundedCall } from './bounded-call.ts';
 import { type Docker, engineCall, translate } from './connect.ts';
 import { removeImage } from './images.ts';
 import { readJsonLines } from './json-lines.ts';
 import { splitReference } from './local-image.ts';
+import { sendArchive } from './send-archive.ts';
 
 /** The images of these tags. The engine writes them to its own disk first. */
 export async function saveImages(docker: Docker, tags: readonly string[], signal: AbortSignal): Promise<Readable> {
@@ -20,15 +20,15 @@ interface Untyped {
 
 /** Loads such a stream, with the tags that it was saved by. */
 export async function loadImages(docker: Docker, archive: Readable, signal: AbortSignal): Promise<void> {
-  const body = new PassThrough();
-  const sent = pipeline(archive, body, { signal });
-  try {
-    const [reply] = await Promise.all([docker.loadImage(body, { quiet: true, abortSignal: signal }), sent]);
-    for await (const { error } of readJsonLines<{ readonly error?: string }>(reply as AsyncIterable<Buffer>)) {
+  const call = (body: Readable) => docker.loadImage(body, { quiet: true, abortSignal: signal });
+  const read = async (answer: NodeJS.ReadableStream): Promise<void> => {
+    for await (const { error } of readJsonLines<{ readonly error?: string }>(answer as AsyncIterable<Buffer>)) {
       if (error !== undefined) throw new ForgeError('failed', `could not load images: ${error}`);
     }
+  };
+  try {
+    await sendArchive({ archive, call, read, signal });
   } catch (error) {
-    sent.catch(() => undefined);
     if (signal.aborted) throw abortError(signal);
     throw translate('load images', error);
   }
