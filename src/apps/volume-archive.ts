@@ -1,11 +1,11 @@
 /** An untrusted tar on its way into a volume: checked entry by entry while it streams, nothing of it held but the entry at hand and where folders and symlinks are. */
-import { once } from 'node:events';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract as tarExtract, pack as tarPack, type Extract, type Pack } from 'tar-stream';
 import { addTarEntry } from '../build/rewrite-tar.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { isGzip } from '../is-gzip.ts';
 import { createTarEnd } from '../tar-end.ts';
 import { untilAborted } from '../wait.ts';
 import { readVolumeEntry } from './volume-entry.ts';
@@ -119,19 +119,6 @@ const tooLarge = (maxBytes: number): ForgeError => new ForgeError('invalid', `th
 
 const tooDense = (): ForgeError =>
   new ForgeError('invalid', `the backup was refused: it unpacks to more than ${maxRatio} times its size`, { hint: 'send it uncompressed: gunzip < data.tar.gz | ssh forge@host volumes:restore APP VOLUME' });
-
-async function isGzip(stream: Readable, signal: AbortSignal): Promise<boolean> {
-  while (!stream.readableEnded && !stream.destroyed) {
-    const head = stream.read(2) as Buffer | null;
-    if (head) {
-      stream.unshift(head);
-      return head[0] === 0x1f && head[1] === 0x8b;
-    }
-    await once(stream, 'readable', { signal });
-    if (stream.readableLength === 0) return false;
-  }
-  return false;
-}
 
 function asArchiveError(error: unknown): ForgeError {
   if (isForgeError(error)) return error;

@@ -3,7 +3,6 @@
  * consumer takes: first entry `./` (Docker 20.10 takes a leading pax header for the Dockerfile), pax only for long or
  * non-ASCII names. Nothing is ever extracted on this machine.
  */
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Transform, type Readable } from 'node:stream';
@@ -12,6 +11,7 @@ import { createGunzip } from 'node:zlib';
 import { extract as tarExtract, pack as tarPack, type Extract, type Pack } from 'tar-stream';
 import type { Source } from '../domain.ts';
 import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { isGzip } from '../is-gzip.ts';
 import { createTarEnd } from '../tar-end.ts';
 import { untilAborted } from '../wait.ts';
 import { addTarEntry, type TarEntry, type TarHeader } from './rewrite-tar.ts';
@@ -150,20 +150,6 @@ function createMeter(rawLimitBytes: number): { compressed: Transform; plain: Tra
 }
 
 const tooLarge = (bytes: number): ForgeError => new ForgeError('invalid', `the source was refused: the archive is larger than ${bytes} bytes`);
-
-async function isGzip(stream: Readable, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) throw abortError(signal);
-  while (!stream.readableEnded && !stream.destroyed) {
-    const head = stream.read(2) as Buffer | null;
-    if (head) {
-      stream.unshift(head);
-      return head[0] === 0x1f && head[1] === 0x8b;
-    }
-    await once(stream, 'readable', { signal });
-    if (stream.readableLength === 0) return false;
-  }
-  return false;
-}
 
 function asSourceError(error: unknown): ForgeError {
   if (isForgeError(error)) return error;
