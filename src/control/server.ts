@@ -5,6 +5,7 @@ import { finished } from 'node:stream/promises';
 import type { Terminal } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { createTerminal, type ResizableTerminal } from '../resizable-terminal.ts';
 import { untilAborted, withDeadline, withTimeout } from '../wait.ts';
 import { createDecoder, encodeCredit, encodeHeader, encodeJson, frameTypes, maxDataBytes, stdinWindowBytes, type Frame, type FrameType } from './frames.ts';
 import { parseHello, parseTerminalSize, type Hello } from './hello.ts';
@@ -95,26 +96,27 @@ async function serve(socket: Socket, options: ListenControl): Promise<void> {
 function createChannel(socket: Socket) {
   const hello = Promise.withResolvers<Hello>();
   const gone = new AbortController();
-  const resizeListeners: ((columns: number, rows: number) => void)[] = [];
+  let terminal: ResizableTerminal | undefined;
   const messageListeners: ((message: unknown) => void)[] = [];
   const stdin = createStdin(socket);
   const stdout = createOutput(socket, frameTypes.stdout);
   const stderr = createOutput(socket, frameTypes.stderr);
-  let isOpen = false;
+  let greeting: Hello | undefined;
   let closing: Promise<void> | undefined;
   hello.promise.catch(() => undefined);
 
   const onFrame = ({ type, payload }: Frame): void => {
-    if (type === frameTypes.hello && !isOpen) {
-      isOpen = true;
-      hello.resolve(parseHello(payload.toString()));
-    } else if (!isOpen) throw new ForgeError('invalid', 'the first frame is not a hello');
+    if (type === frameTypes.hello && !greeting) {
+      greeting = parseHello(payload.toString());
+      terminal = terminalOf(greeting);
+      hello.resolve(greeting);
+    } else if (!greeting) throw new ForgeError('invalid', 'the first frame is not a hello');
     else if (type === frameTypes.stdin) stdin.take(payload);
     else if (type === frameTypes.stdinEnd) stdin.end();
     else if (type === frameTypes.message) messageListeners.forEach((listen) => listen(JSON.parse(payload.toString())));
     else if (type === frameTypes.resize) {
-      const { columns, rows } = parseTerminalSize(JSON.parse(payload.toString()));
-      for (const listener of resizeListeners) listener(columns, rows);
+      const size = parseTerminalSize(JSON.parse(payload.toString()));
+      terminal?.resize(size.columns, size.rows);
     } else throw new ForgeError('invalid', `a client may not send frames of type ${type}`);
   };
   const decode = createDecoder();
@@ -138,23 +140,22 @@ function createChannel(socket: Socket) {
   });
 
   const close = (status: number): Promise<void> => (closing ??= finish(socket, [stdout, stderr], status));
-  const open = (greeting: Hello): ControlConnection => ({
-    hello: greeting,
+  const open = (hello: Hello): ControlConnection => ({
+    hello,
     stdin: stdin.stream,
     stdout,
     stderr,
-    terminal: terminalOf(greeting, (listener) => resizeListeners.push(listener)),
+    terminal,
     signal: gone.signal,
     send: (message) => void (socket.writable && socket.write(encodeJson(frameTypes.message, message))),
     onMessage: (listener) => void messageListeners.push(listener),
     exit: close,
   });
-  return { hello: hello.promise, open, close, isOpen: () => isOpen };
+  return { hello: hello.promise, open, close, isOpen: () => greeting !== undefined };
 }
 
-function terminalOf(hello: Hello, listen: (listener: (columns: number, rows: number) => void) => void): Terminal | undefined {
-  return hello.kind === 'hook' || !hello.terminal ? undefined : { ...hello.terminal, onResize: listen };
-}
+const terminalOf = (hello: Hello): ResizableTerminal | undefined =>
+  hello.kind === 'hook' || !hello.terminal ? undefined : createTerminal(hello.terminal.columns, hello.terminal.rows);
 
 /**
  * Stdin as it arrives. `read` is called once less than its mark would stay buffered, and before what is read leaves the buffer: all

@@ -1,9 +1,10 @@
 /** One ssh2 session as a `Session`: collects what the client asks for before its command, then runs it. */
 import type { Socket } from 'node:net';
 import type { ServerChannel, Session as Ssh2Session } from 'ssh2';
-import type { Actor, HandleSession, Terminal } from '../domain.ts';
+import type { Actor, HandleSession } from '../domain.ts';
 import { ForgeError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { createTerminal, type ResizableTerminal } from '../resizable-terminal.ts';
 import { openChannelStreams, type ChannelStreams } from './channel-streams.ts';
 import { parseCommand } from './parse-command.ts';
 import { reportError } from './report-error.ts';
@@ -112,28 +113,4 @@ function hasUsablePackets(channel: ServerChannel): boolean {
   const { outgoing } = channel as unknown as { outgoing: { packetSize: number } };
   outgoing.packetSize = Math.min(outgoing.packetSize, maxPacketBytes);
   return outgoing.packetSize >= minPacketBytes;
-}
-
-interface ResizableTerminal extends Terminal {
-  resize(columns: number, rows: number): void;
-}
-
-/** The size is always the newest. Zero means that the client does not know: 80×24 then. */
-function createTerminal(columns: number, rows: number): ResizableTerminal {
-  const listeners: ((columns: number, rows: number) => void)[] = [];
-  const size = { columns: columns || 80, rows: rows || 24 };
-  return {
-    get columns() {
-      return size.columns;
-    },
-    get rows() {
-      return size.rows;
-    },
-    onResize: (listener) => void listeners.push(listener),
-    resize: (newColumns, newRows) => {
-      if (!newColumns || !newRows) return;
-      Object.assign(size, { columns: newColumns, rows: newRows });
-      for (const listener of listeners) listener(newColumns, newRows);
-    },
-  };
 }

@@ -122,6 +122,23 @@ describe('a control session', () => {
     expect(sizes).toEqual(['80x24', '120x40']);
   });
 
+  it('tells who asks only later the newest size of the terminal', async () => {
+    const resized = Promise.withResolvers<void>();
+    let size = '';
+    await listen(async ({ terminal, exit, stdin }) => {
+      await text(stdin);
+      size = `${terminal?.columns}x${terminal?.rows}`;
+      await exit(0);
+    });
+    const stdin = new PassThrough();
+    const terminal = { columns: 80, rows: 24, onResize: (listener: (columns: number, rows: number) => void) => (listener(120, 40), resized.resolve()) };
+    const { status } = session({ stdin, terminal });
+    await resized.promise;
+    stdin.end();
+    expect(await status).toBe(0);
+    expect(size).toBe('120x40');
+  });
+
   it('sends everything written before the exit, to a slow reader too', async () => {
     await listen(async (connection) => {
       for (let line = 0; line < 5_000; line += 1) connection.stdout.write(`line ${line}\n`);
