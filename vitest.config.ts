@@ -10,6 +10,7 @@ const takesLong = [
   'test/proxy/framing.test.ts',
   'test/proxy/swap.test.ts',
   'test/relay/relay.test.ts',
+  'test/run-process.test.ts',
   'test/ssh/attackers.test.ts',
   'test/ssh/server.test.ts',
   'test/store/upgrade.test.ts',

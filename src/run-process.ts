@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { execa } from 'execa';
 import { abortError, ForgeError } from './errors.ts';
+import { delay, withDeadline } from './wait.ts';
 
 export interface ProcessOptions {
   /** The whole environment of the child; nothing is inherited. */
@@ -23,26 +24,47 @@ export interface ProcessResult {
   readonly stderr: string;
 }
 
+/** A child that does not end at SIGTERM gets SIGKILL after this. */
+const killAfterMs = 5_000;
+/** What a killed child started may hold its output open; beyond this it is not waited for. */
+const lingerMs = killAfterMs + 1_000;
+
 /** Runs a short command and collects its output. A non-zero exit is a result, not an error. */
 export async function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const timeoutMs = options.timeoutMs ?? 30_000;
-  const result = await execa(file, args, {
+  const late = `${file} ${args[0] ?? ''} did not end within ${timeoutMs} ms`;
+  using given = withDeadline(timeoutMs, late, options.signal);
+  const result = await untilLong(given, execa(file, args, {
     env: { ...options.env },
     extendEnv: false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     input: options.input ?? '',
     maxBuffer: options.maxBytes ?? 8 * 1024 * 1024,
-    timeout: timeoutMs,
+    cancelSignal: given,
+    forceKillAfterDelay: killAfterMs,
     stripFinalNewline: false,
     reject: false,
-  });
-  if (result.isCanceled && options.signal) throw abortError(options.signal);
-  if (result.timedOut) throw new ForgeError('timeout', `${file} ${args[0] ?? ''} did not end within ${timeoutMs} ms`);
+  }));
+  if (result.isCanceled) throw abortError(given);
   if (result.exitCode === undefined) {
     throw new ForgeError('failed', `${file} could not run: ${result.originalMessage ?? result.shortMessage ?? 'unknown'}`, { cause: result });
   }
   return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+}
+
+/** As the promise, but at most `lingerMs` after the signal has aborted. */
+async function untilLong<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  const settled = new AbortController();
+  const { promise: overdue, reject } = Promise.withResolvers<never>();
+  const linger = (): void => void delay(lingerMs, settled.signal).then(() => reject(abortError(signal)), () => undefined);
+  if (signal.aborted) linger();
+  signal.addEventListener('abort', linger, { once: true });
+  try {
+    return await Promise.race([promise, overdue]);
+  } finally {
+    settled.abort();
+    signal.removeEventListener('abort', linger);
+  }
 }
 
 /** Starts a child whose streams the caller pipes; stdio is three pipes. The caller waits for its end. */
