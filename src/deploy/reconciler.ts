@@ -13,6 +13,7 @@ import { retireOptions } from './retire-options.ts';
 import { placesOf } from '../runtime/places.ts';
 import { formationOf } from './formation.ts';
 import { reconcile, type ReconcileAction, type WantedApp } from './reconcile.ts';
+import { createWhenFree } from './when-free.ts';
 
 /** Apps that are looked after at one time. */
 const lanes = 4;
@@ -20,10 +21,12 @@ const lanes = 4;
 export interface Reconciler {
   /** Routes whatever runs of the live releases, so that apps serve before anything is repaired; once, unless it fails. */
   adopt(): Promise<void>;
-  /** One pass over every app whose turn is free. Failures of one app do not stop the others. */
+  /** One pass over every app; those whose turn is taken follow as soon as it is free. Failures of one app do not stop the others. */
   pass(signal: AbortSignal): Promise<void>;
-  /** One pass over this app, unless its turn is taken. */
+  /** One pass over this app; if its turn is taken, as soon as that is free. */
   visit(app: string, signal: AbortSignal): Promise<void>;
+  /** Resolves when nothing is being looked after any more, which the signals of all passes and visits end. */
+  settled(): Promise<void>;
 }
 
 export interface ReconcilerParts extends DeployParts {
@@ -51,11 +54,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
   const adopt = untilSucceeded(adoptNow);
 
-  const passOver = async (name: string, signal: AbortSignal): Promise<void> => {
-    using turn = queue.takeIfFree(name, 'the reconciler');
-    if (!turn) return;
-    // A push that mends an app must not wait until its broken release has had its time to not get ready.
-    const patient = AbortSignal.any([signal, turn.wanted]);
+  const lookAfter = async (name: string, patient: AbortSignal): Promise<void> => {
     await parts.settle(name);
     const app = findApp(store, name);
     const found = await findStaying(name);
@@ -71,6 +70,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     if (failures.length > 0) throw failures[0];
     if (app && actions.length > 0) log.info({ app: name, actions: actions.map(({ kind }) => kind) }, 'reconciled');
   };
+  const whenFree = createWhenFree({ queue, log, task: lookAfter });
 
   const pass = async (signal: AbortSignal): Promise<void> => {
     await adopt();
@@ -81,14 +81,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const lane = async (): Promise<void> => {
       for (const name of names) {
         if (signal.aborted) return;
-        await passOver(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
+        await whenFree.run(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
       }
     };
     // An app that takes its whole time to not get ready must not hold up all the others.
     await Promise.all(Array.from({ length: lanes }, lane));
   };
 
-  return { adopt, pass, visit: passOver };
+  return { adopt, pass, visit: whenFree.run, settled: whenFree.settled };
 }
 
 /** Runs it once for all who ask; after a failure, again for the next who asks. */

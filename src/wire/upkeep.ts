@@ -43,6 +43,7 @@ export function keepReconciled({ reconciler, runtime, things, log, stopping, rem
     timer[Symbol.dispose]();
     controller.abort();
     await Promise.all([watching, last]);
+    await reconciler.settled();
   });
 }
 

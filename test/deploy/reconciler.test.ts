@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createReconciler, type Reconciler, type ReconcilerParts } from '../../src/deploy/reconciler.ts';
-import { createQueue } from '../../src/deploy/queue.ts';
+import { createQueue, type Queue } from '../../src/deploy/queue.ts';
 import { defaultSettings, type AppSettings, type Instance } from '../../src/domain.ts';
 import { ForgeError } from '../../src/errors.ts';
 import { createApp, updateApp } from '../../src/store/apps.ts';
@@ -15,6 +15,7 @@ const limits = { memoryBytes: 512, cpuShares: 1024, pids: 512 };
 
 interface Machine {
   readonly store: Store;
+  readonly queue: Queue;
   readonly reconciler: Reconciler;
   /** What the engine has. */
   found: Instance[];
@@ -69,7 +70,7 @@ function openMachine(): Machine {
   };
   const config = { memory: 512, cpuShares: 1024, pids: 512, drainTimeout: 0, stopTimeout: 0 };
   const parts = { store, runtime, live, config, queue: createQueue(), settle: async () => undefined, log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
-  return Object.assign(machine, { reconciler: createReconciler(parts) });
+  return Object.assign(machine, { queue: parts.queue, reconciler: createReconciler(parts) });
 }
 
 function deployApp(store: Store, name: string, settings: Partial<AppSettings> = {}): void {
@@ -118,6 +119,18 @@ describe('the reconciler', () => {
     await machine.reconciler.pass(new AbortController().signal);
     expect(machine.done).toEqual(expect.arrayContaining(['retire old', 'start other']));
     expect(containers(machine.routes.get('hello'))).toEqual(['a']);
+  });
+
+  it('ends what a killed change has left as soon as the change that came first after it is over', async () => {
+    const machine = openMachine();
+    deployApp(machine.store, 'hello');
+    machine.found = [web('hello', 'a'), web('hello', 'b', { name: 'web.2', ordinal: 2 })];
+    const turn = machine.queue.takeIfFree('hello', 'a scale');
+    await machine.reconciler.pass(new AbortController().signal);
+    expect(machine.done).not.toContain('retire b');
+    turn?.[Symbol.dispose]();
+    await machine.reconciler.settled();
+    expect(machine.done).toContain('retire b');
   });
 
   it('takes an instance out of the routes before it ends it', async () => {
