@@ -36,6 +36,8 @@ const ok = async (command: PromiseLike<Command>): Promise<string> => {
 };
 const body = async (path = '/'): Promise<string> => (await forge.get('hello', path)).body;
 const count = async (): Promise<number> => Number((await body()).split(' ')[1]);
+/** A volume that the container of a command still holds goes with the next look, a minute later. */
+const goneWithin = { timeout: 90_000 };
 const engineVolumes = async (): Promise<string[]> => {
   const id = readFileSync(`${forge.data}/id`, 'utf8').trim();
   return (await execa('docker', ['volume', 'ls', '-q', '--filter', `label=forge.data=${id}`, '--filter', 'label=forge.role=volume'])).stdout.split('\n').filter(Boolean);
@@ -97,7 +99,7 @@ describe('a volume', () => {
       await ok(forge.ssh$(['volumes:mount', 'hello', 'data', '/data']));
       expect(await look()).toBe(before);
     }
-    expect(await engineVolumes()).toHaveLength(2);
+    await expect.poll(engineVolumes, goneWithin).toHaveLength(2);
   });
 
   it('is not restored over files or under running instances unless that is what was asked for', async () => {
@@ -108,7 +110,7 @@ describe('a volume', () => {
     await ok(forge.ssh$(['volumes:restore', 'hello', 'data', '--force'], { input: archive }));
     await ok(forge.ssh$(['ps:start', 'hello']));
     expect((await forge.get('hello')).status).toBe(200);
-    expect(await engineVolumes()).toHaveLength(2);
+    await expect.poll(engineVolumes, goneWithin).toHaveLength(2);
   });
 
   it('stays as it was when a backup breaks off, is hostile or is none', async () => {
@@ -137,7 +139,7 @@ describe('a volume', () => {
     }
     await ok(forge.ssh$(['ps:start', 'hello']));
     expect(await count()).toBe(before + 1);
-    expect(await engineVolumes()).toHaveLength(2);
+    await expect.poll(engineVolumes, goneWithin).toHaveLength(2);
   });
 
   it('cannot be mounted over the system of the image, over another one, or by another app', async () => {
