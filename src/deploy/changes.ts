@@ -100,7 +100,6 @@ export async function makeRelease<T extends Candidate | undefined>(
     }
     const { code, reason = request.reason } = candidate;
     if (reason !== request.reason) attempt.restate(reason);
-    if (reason !== request.reason) attempt.restate(reason);
     const state = withAppFile(candidate.state, code, parts.config);
     attempt.hide(Object.values(state.config));
     const release = recordRelease({ code, state, attempt, request: { ...request, reason }, parts });

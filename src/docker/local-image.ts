@@ -1,9 +1,9 @@
 /** Images made on the machine: a root file system imported, files laid on top, configuration set. */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { abortError, ForgeError, isForgeError } from '../errors.ts';
+import { ForgeError, isForgeError } from '../errors.ts';
 import { type ArchiveEntry, packEntries, putArchive, readContainerFile } from './archive.ts';
-import { type Docker, engineCall, translate } from './connect.ts';
+import { type Docker, engineCall } from './connect.ts';
 import { readJsonLines } from './json-lines.ts';
 import { sendArchive } from './send-archive.ts';
 
@@ -52,12 +52,7 @@ export async function importImage(docker: Docker, options: { archive: Readable; 
     if (!id) throw new ForgeError('failed', `could not import ${what}: the engine named no image`);
     return id;
   };
-  try {
-    return await sendArchive({ archive, call, read, signal });
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal);
-    throw translate(`import ${what}`, error);
-  }
+  return await engineCall(`import ${what}`, sendArchive({ archive, call, read, signal }), signal);
 }
 
 export interface LayerOptions {

@@ -1,8 +1,8 @@
 /** Images as one stream that any engine can load, layers that several share only once. */
 import type { Readable } from 'node:stream';
-import { abortError, ForgeError } from '../errors.ts';
+import { ForgeError } from '../errors.ts';
 import { boundedCall } from './bounded-call.ts';
-import { type Docker, engineCall, translate } from './connect.ts';
+import { type Docker, engineCall } from './connect.ts';
 import { removeImage } from './images.ts';
 import { readJsonLines } from './json-lines.ts';
 import { splitReference } from './local-image.ts';
@@ -26,12 +26,7 @@ export async function loadImages(docker: Docker, archive: Readable, signal: Abor
       if (error !== undefined) throw new ForgeError('failed', `could not load images: ${error}`);
     }
   };
-  try {
-    await sendArchive({ archive, call, read, signal });
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal);
-    throw translate('load images', error);
-  }
+  await engineCall('load images', sendArchive({ archive, call, read, signal }), signal);
 }
 
 /** Gives an image another name, `repository:tag`. Throws `not-found`. */
