@@ -1,9 +1,10 @@
 /** Files into and out of containers, running or not, as tar streams: no bind mounts, no root, no shell. */
-import { PassThrough, Readable, type Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { abortError, ForgeError } from '../errors.ts';
-import { type Docker, engineCall, translate } from './connect.ts';
+import { type Docker, engineCall } from './connect.ts';
+import { sendArchive } from './send-archive.ts';
 
 /** One file, directory or symbolic link to write. Directories and links have no content. */
 export interface ArchiveEntry {
@@ -40,16 +41,8 @@ export function packEntries(entries: Iterable<ArchiveEntry>): Readable {
 /** Unpacks the tar at `path` of the container, which need not be running; owners and modes are those of the tar. */
 export async function putArchive(docker: Docker, options: { containerId: string; path: string; archive: Readable; signal: AbortSignal }): Promise<void> {
   const { containerId, path, archive, signal } = options;
-  const body = new PassThrough();
-  const sent = pipeline(archive, body, { signal });
-  const call = docker.getContainer(containerId).putArchive(body, { path, abortSignal: signal });
-  try {
-    await Promise.all([sent, call]);
-  } catch (error) {
-    call.catch(() => undefined);
-    if (signal.aborted) throw abortError(signal);
-    throw translate(`copy files into container ${containerId.slice(0, 12)}`, error);
-  }
+  const call = (body: Readable) => docker.getContainer(containerId).putArchive(body, { path, abortSignal: signal });
+  await engineCall(`copy files into container ${containerId.slice(0, 12)}`, sendArchive({ archive, call, read: async () => undefined, signal }), signal);
 }
 
 /** Contents of one file of a container, or `undefined` when there is none. Throws `failed` above `maxBytes`. */
