@@ -41,6 +41,7 @@ export default defineConfig({
           hookTimeout: 300_000,
           maxWorkers: 2,
           globalSetup: ['test/support/compile.ts'],
+          setupFiles: ['test/support/show-failed-commands.ts'],
         },
       },
     ],

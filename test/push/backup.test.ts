@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectDocker } from '../../src/docker/connect.ts';
+import { createReport } from '../../src/report.ts';
+import { ensureLocalBuilder } from '../build/cnb/cnb-world.ts';
 import { appFolder, bootForge, dockerfileApp, until, writeFiles, type RunningForge } from '../support/forge.ts';
 import { startLoad } from '../support/load.ts';
 
@@ -26,6 +29,7 @@ let references: string[];
 const restore = async (...words: string[]) => await execa(program, ['restore', ...words], { reject: false, all: true });
 
 beforeAll(async () => {
+  await ensureLocalBuilder(connectDocker('/var/run/docker.sock'), createReport([]));
   place = await mkdtemp(join(tmpdir(), 'forge-backup-'));
   file = join(place, 'forge.backup');
   old = await bootForge();
@@ -33,7 +37,7 @@ beforeAll(async () => {
   await copyFile(old.keyPath, keyPath);
   await copyFile(`${old.keyPath}.pub`, `${keyPath}.pub`);
   await chmod(keyPath, 0o600);
-});
+}, 600_000);
 afterAll(async () => {
   await fresh?.remove();
 });

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { execa, type ResultPromise } from 'execa';
+import { keepIfFailed } from './failed-commands.ts';
 import { ensureNodeImage } from './images.ts';
 import { childrenOf, endProcess, isAlive } from './processes.ts';
 
@@ -120,7 +121,7 @@ export async function bootForge({ settings = {}, hasOwnProxy = false, prepare, a
   const gitEnv = (key?: string) => ({ GIT_SSH_COMMAND: `ssh ${sshFlags(key).join(' ')}`, GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: join(home, 'gitconfig') });
   await writeFile(join(home, 'gitconfig'), '[user]\n\tname = Tester\n\temail = tester@example.com\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n');
 
-  const git$: RunningForge['git$'] = (folder, words, options) => execa('git', words, { cwd: folder, env: gitEnv(options?.key), reject: false, all: true, detached: options?.isGroup === true }) as never;
+  const git$: RunningForge['git$'] = (folder, words, options) => keepIfFailed(execa('git', words, { cwd: folder, env: gitEnv(options?.key), reject: false, all: true, detached: options?.isGroup === true })) as never;
   const commit = async (folder: string): Promise<string> => {
     await git$(folder, ['init', '-q']);
     await git$(folder, ['add', '-A']);
@@ -129,9 +130,9 @@ export async function bootForge({ settings = {}, hasOwnProxy = false, prepare, a
   };
   const remote = (app: string) => `ssh://forge@127.0.0.1:${running.ssh}/${app}`;
   const forge$: RunningForge['forge$'] = (words, options = {}) =>
-    execa(program, [...programArgs, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
+    keepIfFailed(execa(program, [...programArgs, '--data', data, ...words], { reject: false, all: true, cwd: options.cwd ?? home, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) })) as never;
   const ssh$: RunningForge['ssh$'] = (words, options = {}) =>
-    execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) }) as never;
+    keepIfFailed(execa('ssh', [...sshFlags(options.key), ...(options.flags ?? []), '-p', String(running.ssh), 'forge@127.0.0.1', ...words], { reject: false, all: true, ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }) })) as never;
   const json = async <T>(...words: readonly string[]): Promise<T> => {
     const { exitCode, stdout, stderr } = await ssh$([...words, '--json']);
     if (exitCode !== 0) throw new Error(`${words.join(' ')} ended with ${exitCode}: ${stderr}`);
