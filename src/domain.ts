@@ -5,6 +5,7 @@
  */
 
 import type { AppFile, Checks } from './app-file.ts';
+import type { Capability } from './capabilities.ts';
 
 /** What an actor may do to an app; each level includes the ones before it. */
 export const permissions = ['view', 'deploy', 'operate', 'manage'] as const;
@@ -251,6 +252,8 @@ export interface AppSettings {
   readonly webSocketGraceMs: number | undefined;
   readonly strategy: Strategy;
   readonly mounts: readonly Mount[];
+  /** What instances of an image that runs as root may keep; `undefined`: all of `rootCapabilities`. */
+  readonly capabilities: readonly Capability[] | undefined;
 }
 
 /** `swap`: new beside old, then one switch. `recreate`: old ones end first, for apps of which two must never run. */
@@ -269,6 +272,7 @@ export const defaultSettings: AppSettings = {
   webSocketGraceMs: undefined,
   strategy: 'swap',
   mounts: [],
+  capabilities: undefined,
 };
 
 /** Why and by whom changes of an app are refused. */

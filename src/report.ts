@@ -20,7 +20,8 @@ export interface Report {
 export function createReport(outputs: readonly Writable[], redact: (text: string) => string = (text) => text): Report {
   const write = (prefix: string, text: string): void => {
     const lines = redact(text).replace(/\r?\n$/, '').split(/\r?\n/);
-    const block = lines.map((line) => `${prefix}${terminalText(line)}\n`.replace(/^ +\n$/, '\n')).join('');
+    // Once more: what the terminal must not get may have stood inside a value.
+    const block = lines.map((line) => `${prefix}${redact(terminalText(line))}\n`.replace(/^ +\n$/, '\n')).join('');
     for (const output of outputs) if (output.writable) output.write(block);
   };
   return {

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
+import { createRedactor } from '../src/redact.ts';
 import { createReport } from '../src/report.ts';
 import { terminalText } from '../src/terminal-text.ts';
 
@@ -20,6 +21,12 @@ it('colours stay and end with their line', () => {
   expect(terminalText('\x1b[32mok\x1b[0m')).toBe('\x1b[32mok\x1b[0m');
   expect(terminalText('\x1b[8;31mhidden')).toBe('\x1b[8;31mhidden\x1b[0m');
   expect(terminalText('a\tb é 漢')).toBe('a\tb é 漢');
+});
+
+it('a value of the config stays masked when a build writes escape sequences into it', () => {
+  const output = new PassThrough();
+  createReport([output], createRedactor(['S3cretS3cret'])).body('it is S3cret\x1b[0KS3cret, and S3cretS3cret');
+  expect((output.read() as Buffer).toString()).toBe('       it is [redacted], and [redacted]\n');
 });
 
 it('a build cannot write over the lines of a report', () => {

@@ -81,7 +81,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const lane = async (): Promise<void> => {
       for (const name of names) {
         if (signal.aborted) return;
-        await whenFree.run(name, signal).catch((error: unknown) => log.warn({ err: error, app: name }, 'the app could not be reconciled; the next pass tries again'));
+        await whenFree.run(name, signal);
       }
     };
     // An app that takes its whole time to not get ready must not hold up all the others.

@@ -23,11 +23,13 @@ export interface RecoverParts {
   readonly log: Log;
 }
 
-/** Of one app, in its turn; of all, before anything new can start. */
+/** Of one app, in its turn; of all, before anything new can start. Throws the first reason why one could not be ended, after all others. */
 export async function recover(parts: RecoverParts, app?: string): Promise<void> {
+  const failures: unknown[] = [];
   for (const deployment of findUnfinishedDeployments(parts.store, app)) {
-    if (!parts.attempts.isUnderWay(deployment.id)) await settle(deployment, parts);
+    if (!parts.attempts.isUnderWay(deployment.id)) await settle(deployment, parts).catch((error: unknown) => failures.push(error));
   }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function settle(deployment: Deployment, parts: RecoverParts): Promise<void> {

@@ -1,5 +1,4 @@
 /** Repairs as soon as the engine tells of a reason: everything when it was away, one app when a container of it ended. */
-import type { Log } from '../log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { delay } from '../wait.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -9,7 +8,6 @@ export interface WatchEngineParts {
   readonly reconciler: Pick<Reconciler, 'visit'>;
   /** One pass over everything. */
   pass(): Promise<void>;
-  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
@@ -17,17 +15,13 @@ export interface WatchEngineParts {
 const settleMs = 1_000;
 
 /** Ends when the signal aborts, with every visit it began. */
-export async function watchEngine({ runtime, reconciler, pass, log, signal }: WatchEngineParts): Promise<void> {
+export async function watchEngine({ runtime, reconciler, pass, signal }: WatchEngineParts): Promise<void> {
   const visits = new Map<string, Promise<void>>();
   const visit = async (app: string): Promise<void> => {
-    try {
-      await delay(settleMs, signal);
-      // From here on another end of this app's is a reason to look again.
-      visits.delete(app);
-      await reconciler.visit(app, signal);
-    } catch (error) {
-      if (!signal.aborted) log.warn({ err: error, app }, 'the app could not be looked after; the next pass does it');
-    }
+    await delay(settleMs, signal).catch(() => undefined);
+    // From here on another end of this app's is a reason to look again.
+    visits.delete(app);
+    if (!signal.aborted) await reconciler.visit(app, signal);
   };
   for await (const event of runtime.watch(signal)) {
     if (event.kind === 'reconnected') await pass();

@@ -14,7 +14,7 @@ export interface WhenFreeParts {
 }
 
 export interface WhenFree {
-  /** Resolves when it is done, or put off because the turn is taken; rejects as the task does. */
+  /** Resolves when it is done or has failed, which is logged, or is put off because the turn is taken. */
   run(app: string, signal: AbortSignal): Promise<void>;
   /** Resolves when nothing is put off any more. */
   settled(): Promise<void>;
@@ -23,7 +23,7 @@ export interface WhenFree {
 export function createWhenFree({ queue, log, task }: WhenFreeParts): WhenFree {
   const later = new Map<string, Promise<void>>();
 
-  /** False: somebody else has the turn, or wanted it. */
+  /** False: somebody else has the turn, or wanted it. A failure is no reason to try again at once. */
   const attempt = async (app: string, signal: AbortSignal): Promise<boolean> => {
     using turn = queue.takeIfFree(app, 'the reconciler');
     if (!turn) return false;
@@ -31,19 +31,14 @@ export function createWhenFree({ queue, log, task }: WhenFreeParts): WhenFree {
       // A push that mends an app must not wait until its broken release has had its time to not get ready.
       await task(app, AbortSignal.any([signal, turn.wanted]));
     } catch (error) {
-      if (signal.aborted || !turn.wanted.aborted) throw error;
+      if (!signal.aborted && !turn.wanted.aborted) log.warn({ err: error, app }, 'the app could not be reconciled; the next pass tries again');
     }
-    return !turn.wanted.aborted;
+    return signal.aborted || !turn.wanted.aborted;
   };
   const attemptLater = async (app: string, signal: AbortSignal): Promise<void> => {
-    try {
-      do await delay(busyPauseMs, signal);
-      while (!(await attempt(app, signal)));
-    } catch (error) {
-      if (!signal.aborted) log.warn({ err: error, app }, 'the app could not be reconciled; the next pass tries again');
-    } finally {
-      later.delete(app);
-    }
+    do await delay(busyPauseMs, signal).catch(() => undefined);
+    while (!signal.aborted && !(await attempt(app, signal)));
+    later.delete(app);
   };
 
   return {

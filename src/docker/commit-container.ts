@@ -10,8 +10,8 @@ import { packEntries } from './archive.ts';
 import { boundedCall } from './bounded-call.ts';
 import type { Docker } from './connect.ts';
 import { removeImage } from './images.ts';
-import { readJsonLines } from './json-lines.ts';
 import { splitReference } from './local-image.ts';
+import { loadImages } from './saved-images.ts';
 
 export interface CommitOptions {
   /** An ended container. */
@@ -26,6 +26,8 @@ export interface CommitOptions {
 }
 
 const removalTimeoutMs = 30_000;
+/** For a configuration without layers. */
+const loadTimeoutMs = 60_000;
 /** What the engine may take to store what the task wrote. */
 const commitTimeoutMs = 10 * 60_000;
 
@@ -74,9 +76,6 @@ async function loadConfig(docker: Docker, config: string, { reference, signal }:
   const { rootfs } = JSON.parse(config) as { readonly rootfs: { readonly diff_ids: readonly string[] } };
   const manifest = [{ Config: `${digest}.json`, RepoTags: [reference], Layers: rootfs.diff_ids.map((_, index) => `${index}/layer.tar`) }];
   const archive = packEntries([{ path: `${digest}.json`, content: config }, { path: 'manifest.json', content: JSON.stringify(manifest) }]);
-  await boundedCall(`make ${reference}`, async (abortSignal) => {
-    const answer = (await docker.loadImage(archive, { quiet: true, abortSignal })) as AsyncIterable<Buffer>;
-    for await (const message of readJsonLines<{ readonly error?: string }>(answer)) if (message.error !== undefined) throw new Error(message.error);
-  }, { signal });
+  await withTimeout(loadTimeoutMs, `the Docker Engine did not make ${reference} within ${loadTimeoutMs / 1000} s`, async (within) => await loadImages(docker, archive, within), signal);
   return `sha256:${digest}`;
 }

@@ -9,6 +9,7 @@ import { runProcess } from '../run-process.ts';
 import { delay } from '../wait.ts';
 import { cloneArgs, compactArgs, gitEnvironment, initArgs, repositoryArgs } from './git-args.ts';
 import { endLeftOverPushes } from './left-over-pushes.ts';
+import { readHead, readRefs } from './read-repository.ts';
 
 /** With these, `git archive` writes the blobs' own bytes: no filters, no conversions, nothing left out. */
 const attributes = '* -export-ignore -export-subst -ident -text -eol -filter -working-tree-encoding\n';
@@ -28,7 +29,7 @@ export interface Repositories {
   exists(app: string): Promise<boolean>;
   /** Path of a repository that stays empty: what is shown of an app without one. */
   ensureEmpty(): Promise<string>;
-  /** Object id that the full ref name (`refs/heads/main`) holds, `undefined` without repository or ref. */
+  /** Object id that the full ref name (`refs/heads/main`) holds, `undefined` without repository or ref. Throws `failed` when git cannot tell. */
   resolveRef(app: string, ref: string): Promise<string | undefined>;
   /** Short names of all branches. */
   findBranches(app: string): Promise<readonly string[]>;
@@ -71,10 +72,7 @@ export function createRepositories({ directory, hooksPath, nodePath, log }: Repo
     creations.set(path, creation);
     return await creation;
   };
-  const read = async (app: string, ...words: readonly string[]): Promise<string> => {
-    const { exitCode, stdout } = await git(repositoryArgs(pathOf(app), ...words));
-    return exitCode === 0 ? stdout.trim() : '';
-  };
+  const placeOf = (app: string) => ({ path: pathOf(app), environment });
 
   return {
     hooksPath,
@@ -83,9 +81,9 @@ export function createRepositories({ directory, hooksPath, nodePath, log }: Repo
     ensure: async (app) => await ensureAt(pathOf(app)),
     exists: async (app) => await isThere(join(pathOf(app), 'HEAD')),
     ensureEmpty: async () => await ensureAt(join(directory, `${unusedName}.git`)),
-    resolveRef: async (app, ref) => (await read(app, 'show-ref', '--verify', '--hash', '--', ref)) || undefined,
-    findBranches: async (app) => (await read(app, 'for-each-ref', '--format=%(refname:lstrip=2)', '--', 'refs/heads/')).split('\n').filter(Boolean),
-    headBranch: async (app) => (await read(app, 'symbolic-ref', '--quiet', '--', 'HEAD')).replace(/^refs\/heads\//, '') || undefined,
+    resolveRef: async (app, ref) => (await readRefs(placeOf(app), ref)).get(ref),
+    findBranches: async (app) => [...(await readRefs(placeOf(app), 'refs/heads/')).keys()].map(branchOf),
+    headBranch: async (app) => branchOf((await readHead(placeOf(app))) ?? '') || undefined,
     setHeadBranch: async (app, branch) => {
       const { exitCode, stderr } = await git(repositoryArgs(pathOf(app), 'symbolic-ref', '--', 'HEAD', `refs/heads/${parseBranch(branch)}`));
       if (exitCode !== 0) throw new ForgeError('failed', `could not make ${branch} the deploy branch of ${app}: ${stderr.trim()}`);
@@ -115,6 +113,8 @@ export function createRepositories({ directory, hooksPath, nodePath, log }: Repo
     },
   };
 }
+
+const branchOf = (ref: string): string => ref.replace(/^refs\/heads\//, '');
 
 /** git takes refs first and then what they lead to: a push meanwhile is in it or not. False: there is none to copy. */
 async function mirror({ from, to, aside, environment }: { readonly from: string; readonly to: string; readonly aside: string; readonly environment: Readonly<Record<string, string>> }): Promise<boolean> {

@@ -7,7 +7,7 @@ export const stateOf = (app: App): 'being removed' | 'never deployed' | 'stopped
 
 /** Rows for what differs from the defaults, and the port. */
 export function describeSettings({ settings, formation }: Pick<App, 'settings' | 'formation'>, livePort: number | undefined): (readonly [string, string | undefined])[] {
-  const { builder, port, buildArgs, checks, drainTimeoutMs, stopTimeoutMs } = settings;
+  const { builder, port, buildArgs, checks, drainTimeoutMs, stopTimeoutMs, strategy, capabilities } = settings;
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : `${ms / 1000} s`);
   return [
     ['builder', builder],
@@ -16,6 +16,8 @@ export function describeSettings({ settings, formation }: Pick<App, 'settings' |
     ...Object.entries(checks).map(([type, list]) => [`checks of ${type}`, list.map(({ kind, probe }) => `${kind} ${probe.kind === 'http' ? `GET ${probe.path}` : probe.kind}`).join(', ')] as const),
     ['drain timeout', seconds(drainTimeoutMs)],
     ['stop timeout', seconds(stopTimeoutMs)],
+    ['strategy', strategy === 'swap' ? undefined : strategy],
+    ['capabilities', capabilities && (capabilities.join(' ') || 'none')],
     ...Object.entries(formation).map(
       ([type, { quantity, limits }]) => [type, `${quantity} × ${formatSize(limits.memoryBytes)}, ${limits.cpuShares} CPU shares, ${limits.pids} pids`] as const,
     ),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Capability, parseCapabilities, rootCapabilities } from '../capabilities.ts';
 import { defaultLimits, minMemoryBytes, parseSize } from '../config.ts';
 import type { AppSettings, Formation, Limits } from '../domain.ts';
 import { builderNames, strategies } from '../domain.ts';
@@ -137,7 +138,6 @@ function readLimits({ memory, cpu, pids }: { readonly memory?: string | undefine
   return { ...(bytes === undefined ? {} : { memoryBytes: bytes }), ...(cpu === undefined ? {} : { cpuShares: cpu }), ...(pids === undefined ? {} : { pids }) };
 }
 
-
 /** As many as run now: a limit must not change how many there are. */
 function liveQuantity(app: string, type: string, { services: { store } }: Context): number {
   const version = getApp(store, app).currentVersion;
@@ -160,4 +160,27 @@ const strategy = defineOperation({
   print: ({ app, settings }) => `From its next release on, ${app} ${settings.strategy === 'swap' ? 'starts new instances beside the old ones' : 'ends its old instances before it starts new ones'}`,
 });
 
-export const settingOperations = [builder, buildArgs, branch, ports, limits, strategy];
+const none = 'none';
+const capabilitiesHelp = `One or several of ${rootCapabilities.join(' ')}, or ${auto} (all of these) or ${none}`;
+
+const caps = defineOperation({
+  name: 'caps:set',
+  summary: 'Choose which Linux capabilities an app keeps whose image runs as root',
+  help: `forge caps:set hello NET_BIND_SERVICE\nforge caps:set hello none\n${capabilitiesHelp}. No app ever gets others, and an image that does not run as root gets none.`,
+  target: 'app',
+  permission: 'operate',
+  isChange: true,
+  positionals: ['app', 'capabilities'],
+  input: z.object({ app: appField, capabilities: z.array(z.string()).min(1).meta(says(capabilitiesHelp, { placeholder: 'CAPABILITY' })), restart: restartField }),
+  audit: ({ capabilities }) => ({ capabilities }),
+  run: async ({ app, capabilities: words, restart }, context) => await changeSettings(app, { settings: { capabilities: readCapabilities(words) }, reason: `Set capabilities ${words.join(' ')}`, restart }, context),
+  print: ({ app, settings, applied }) => `Capabilities set to ${settings.capabilities === undefined ? 'all that forge allows' : settings.capabilities.join(' ') || none}: ${printApplied(app, applied)}`,
+});
+
+function readCapabilities(words: readonly string[]): readonly Capability[] | undefined {
+  const [word] = words;
+  if (words.length === 1 && word === auto) return undefined;
+  return words.length === 1 && word === none ? [] : parseCapabilities(words);
+}
+
+export const settingOperations = [builder, buildArgs, branch, ports, limits, strategy, caps];

@@ -1,12 +1,10 @@
 /** From a release to what the engine is asked to create: pure, no engine involved. */
+import { rootCapabilities } from '../capabilities.ts';
 import type { Image, Limits, ProcessCommand, Release } from '../domain.ts';
 import { mountVolume } from '../docker/volumes.ts';
 import { blankLabels, labels, oneOffType } from '../labels.ts';
 import { volumeLabels } from './volume-container.ts';
 import type { ResolvedMount } from './volumes.ts';
-
-/** Returned to images that run as root: entrypoints of nginx, redis and postgres, apt and setcap binaries need them. */
-const rootCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETUID', 'SETGID', 'KILL', 'NET_BIND_SERVICE'] as const;
 
 /** Entrypoints that insist on being PID 1 or reap by themselves; the engine's init would be in their way. */
 const ownInits = new Set(['init', 'systemd', 'my_init', 'tini', 'tini-static', 'dumb-init', 's6-svscan', 'catatonit']);
@@ -32,6 +30,8 @@ export interface InstanceSpecInput {
   /** Entrypoint that the image itself has. */
   readonly imageEntrypoint: readonly string[];
   readonly stopTimeoutMs: number;
+  /** The start of forge that it goes with; `undefined`: it outlives forge. */
+  readonly startId?: string;
 }
 
 /** Options of a container that runs one instance; it does not restart until it is promoted. */
@@ -129,7 +129,7 @@ function environment(release: Release, name: string, extra: Readonly<Record<stri
   return Object.entries(variables).map(([key, value]) => `${key}=${value}`);
 }
 
-function labelsOf({ release, deploymentId, dataId }: Pick<InstanceSpecInput, 'release' | 'deploymentId' | 'dataId'>, type: string, name: string) {
+function labelsOf({ release, deploymentId, dataId, startId }: Pick<InstanceSpecInput, 'release' | 'deploymentId' | 'dataId' | 'startId'>, type: string, name: string) {
   return {
     ...blankLabels,
     [labels.app]: release.app,
@@ -139,6 +139,7 @@ function labelsOf({ release, deploymentId, dataId }: Pick<InstanceSpecInput, 're
     [labels.deployment]: deploymentId,
     [labels.port]: String(release.port),
     [labels.data]: dataId,
+    ...(startId === undefined ? {} : { [labels.start]: startId }),
   };
 }
 
@@ -150,7 +151,7 @@ function confinement({ release, network, limits, mounts, dataId }: Pick<Instance
     // PID 1 gets no default signal handlers: without an init, SIGTERM would not stop an app that does not catch it.
     Init: !hasOwnInit(entrypoint),
     CapDrop: ['ALL'],
-    CapAdd: mayHaveCapabilities(release.image) ? [...rootCapabilities] : [],
+    CapAdd: mayHaveCapabilities(release.image) ? [...(release.settings.capabilities ?? rootCapabilities)] : [],
     SecurityOpt: ['no-new-privileges'],
     Memory: limits.memoryBytes,
     // Equal to the memory: no swap, so that the limit means what it says.

@@ -56,16 +56,15 @@ export async function removeAbandoned({ docker, dataId, startId }: Pick<RuntimeP
 }
 
 function specOf({ release, argv, env, terminal, limitsOf }: OneOffRequest, place: { id: string; containerName: string; network: string; address: string; mounts: readonly ResolvedMount[] }, { config, dataId, startId }: RuntimeParts) {
-  const spec = oneOffSpec({
+  return oneOffSpec({
     ...place,
-    ...{ release, argv, dataId },
+    ...{ release, argv, dataId, startId },
     deploymentId: oneOffType,
     env: terminal ? { TERM: release.config['TERM'] ?? 'xterm-256color', ...env } : env,
     hasTerminal: terminal !== undefined,
     limits: oneOffLimits(release, limitsOf, config),
     stopTimeoutMs: config.stopTimeout,
   });
-  return { ...spec, Labels: { ...spec.Labels, [labels.start]: startId } };
 }
 
 async function runCreated(containerId: string, request: OneOffRequest, { docker }: RuntimeParts): Promise<number> {

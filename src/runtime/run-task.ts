@@ -63,8 +63,8 @@ interface Place {
 }
 
 function specOf({ release, task, commandFor, deploymentId }: TaskRequest, { containerName, lease, mounts, imageEntrypoint }: Place, { config, dataId, startId }: RuntimeParts) {
-  const spec = instanceSpec({
-    ...{ release, deploymentId, dataId, containerName, mounts, imageEntrypoint },
+  return instanceSpec({
+    ...{ release, deploymentId, dataId, startId, containerName, mounts, imageEntrypoint },
     type: task,
     ordinal: 1,
     network: lease.network,
@@ -73,7 +73,6 @@ function specOf({ release, task, commandFor, deploymentId }: TaskRequest, { cont
     limits: release.formation['web']?.limits ?? Object.values(release.formation)[0]?.limits ?? defaultLimits(config),
     stopTimeoutMs: config.stopTimeout,
   });
-  return { ...spec, Labels: { ...spec.Labels, [labels.start]: startId } };
 }
 
 async function run(containerId: string, { task, release, report, signal }: TaskRequest, { docker, logs }: RuntimeParts): Promise<void> {

@@ -36,7 +36,6 @@ export function keepReconciled({ reconciler, runtime, things, log, stopping, rem
       void sweepBuilds();
       await pass();
     },
-    log,
     signal,
   });
   stack.defer(async () => {

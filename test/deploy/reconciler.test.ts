@@ -200,7 +200,7 @@ describe.each([{ strategy: 'recreate' }, { uncheckedTypes: ['web'] }] as const)(
     const visit = machine.reconciler.visit('hello', leaving.signal);
     await until(() => machine.retiring.has('new'));
     leaving.abort(new ForgeError('canceled', 'canceled'));
-    await expect(visit).rejects.toThrow('canceled');
+    await visit;
     const { looks } = machine;
     const again = machine.reconciler.visit('hello', new AbortController().signal);
     await until(() => machine.looks > looks);
@@ -213,7 +213,7 @@ describe.each([{ strategy: 'recreate' }, { uncheckedTypes: ['web'] }] as const)(
   it('stays down for as long as that does not end', async () => {
     const machine = await afterKill();
     machine.stubborn.add('new');
-    await expect(machine.reconciler.visit('hello', new AbortController().signal)).rejects.toThrow('web.1 of v2 did not stop');
+    await machine.reconciler.visit('hello', new AbortController().signal);
     expect(machine.done).not.toContain('start hello');
     machine.stubborn.clear();
     await machine.reconciler.visit('hello', new AbortController().signal);

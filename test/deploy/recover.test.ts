@@ -91,6 +91,19 @@ describe('recover', () => {
     expect(readFileSync(deploymentLogPath(data, live.id), 'utf8')).toBe('=====> forge was stopped right after the swap; v2 is live\n');
   });
 
+  it('ends the attempts of all other apps when git cannot tell of one, and tries that one again', async () => {
+    const store = openApp();
+    swap(store);
+    createApp(store, { name: 'other' });
+    const other = createDeployment(store, { app: 'other', actor: 'ada', origin: push, reason: 'Deploy' });
+    const resolveRef = async () => await Promise.reject<undefined>(new Error('git could not read the repository'));
+    await expect(recover({ store, data: temporaryDirectory(), attempts: nobody, log: silentLog, resolveRef })).rejects.toThrow('git could not read');
+    expect(findDeployment(store, other.id)?.status).toBe('failed');
+    expect(getApp(store, 'hello').currentVersion).toBe(1);
+    await recoverWithRef(store, commit);
+    expect(findUnfinishedDeployments(store)).toEqual([]);
+  });
+
   it('leaves alone what an attempt of this run carries on, and what other apps have', async () => {
     const store = openApp();
     createApp(store, { name: 'other' });

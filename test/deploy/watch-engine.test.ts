@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { watchEngine } from '../../src/deploy/watch-engine.ts';
-import { createLog } from '../../src/log.ts';
 import type { RuntimeEvent } from '../../src/runtime/watch.ts';
 
 const died = (app: string): RuntimeEvent => ({ kind: 'died', app, name: 'web.1', containerId: 'c', exitCode: 1 });
@@ -25,7 +24,6 @@ it('looks once at an app of which several containers ended, and at everything wh
       },
     },
     pass: async () => void seen.push('everything'),
-    log: createLog('silent', 'test'),
     signal: stop.signal,
   });
   expect(seen.toSorted()).toEqual(['everything', 'hello', 'other']);

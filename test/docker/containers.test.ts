@@ -60,13 +60,13 @@ it('an engine that is killed while it is waited for is noticed', async () => {
   vi.useRealTimers();
   const dying = createServer((request, response) => {
     // It tells that it waits, and is gone before it says for what.
-    if (request.url?.includes('/wait')) response.writeHead(200).flushHeaders();
-    else request.socket.destroy();
+    if (!request.url?.includes('/wait')) return request.socket.destroy();
+    response.writeHead(200).flushHeaders();
+    request.socket.write('', () => dying.closeAllConnections());
   });
   const dyingPath = join(temporaryDirectory(), 'docker.sock');
   await new Promise<void>((resolve) => dying.listen(dyingPath, resolve));
   const waiting = waitForExit(connectDocker(dyingPath), 'c', new AbortController().signal);
-  dying.once('request', () => setTimeout(() => dying.closeAllConnections(), 50));
   await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
   dying.close();
 });

@@ -24,6 +24,16 @@ describe('the repositories', () => {
     expect(await repositories.resolveRef('other', 'refs/heads/main')).toBeUndefined();
   });
 
+  it('do not take a git that cannot read for a branch that is not there', async () => {
+    const folder = await world.workspace('w');
+    await world.git(folder, 'push', world.sshUrl('hello'), 'main');
+    expect(await world.repositories.resolveRef('hello', 'refs/heads/main')).toMatch(/^[0-9a-f]{40}$/);
+    expect(await world.repositories.resolveRef('hello', 'refs/heads/mai')).toBeUndefined();
+    expect(await world.repositories.findBranches('hello')).toEqual(['main']);
+    await writeFile(join(world.repositories.pathOf('hello'), 'config'), '[core');
+    await expect(world.repositories.resolveRef('hello', 'refs/heads/main')).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('git could not read ') });
+  });
+
   it.each(['../x', 'a/b', '-x', '', '.empty', 'A', 'x\n'])('have no place for an app called %j', (name) => {
     expect(() => world.repositories.pathOf(name)).toThrow('is not a valid app name');
   });

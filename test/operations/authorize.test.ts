@@ -18,7 +18,7 @@ function wordsFor(operation: Operation, target: { readonly app: string; readonly
   const sample: Readonly<Record<string, readonly string[]>> = {
     ...{ app: [target.app], deployment: [target.deployment], key: ['KEY'], keys: ['KEY'], values: ['KEY=1'], quantities: ['web=1'], command: ['true'] },
     ...{ builder: ['static'], branch: ['main'], port: ['3000'], type: ['web'], name: ['a name'], from: ['v1'] },
-    ...{ to: ['other'], strategy: ['recreate'], volume: ['files'], path: ['/files'], count: ['5'] },
+    ...{ to: ['other'], strategy: ['recreate'], capabilities: ['CHOWN'], volume: ['files'], path: ['/files'], count: ['5'] },
   };
   const named: Readonly<Record<string, string>> = { 'run:stop': 'run.00000000', 'run:logs': 'run.00000000', 'cron:run': 'nightly' };
   const words = inputForm(operation).positionals.filter(({ isRequired }) => isRequired).flatMap(({ key }) => {

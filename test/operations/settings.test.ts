@@ -32,6 +32,19 @@ describe('settings', () => {
     expect(getApp(stage.store, 'hello').settings).toMatchObject({ builder: undefined, port: undefined, buildArgs: [], checks: { web: [{ probe: { kind: 'tcp' }, waitMs: 120_000 }] } });
   });
 
+  test('capabilities become fewer, in any spelling, and come back', async () => {
+    const stage = openStage();
+    await stage.ok('apps:create', 'hello');
+    const kept = async (...words: string[]) => {
+      await stage.ok('caps:set', 'hello', ...words);
+      return getApp(stage.store, 'hello').settings.capabilities;
+    };
+    expect(await kept('CAP_NET_BIND_SERVICE', 'chown')).toEqual(['CHOWN', 'NET_BIND_SERVICE']);
+    expect(await stage.ok('apps:info', 'hello')).toContain('CHOWN NET_BIND_SERVICE');
+    expect(await kept('none')).toEqual([]);
+    expect(await kept('auto')).toBeUndefined();
+  });
+
   test('limits leave a quantity as it is when their turn has come', async () => {
     const stage = openStage();
     await stage.ok('apps:create', 'hello');
@@ -44,6 +57,7 @@ describe('settings', () => {
   test.each([
     ['builder:set', 'make'], ['ports:set', '0'], ['ports:set', '65536'], ['ports:set', '08'], ['branch:set', '-x'], ['build-args:set', 'A-B'],
     ['checks:set', '--path', 'healthz'], ['checks:set', '--tcp', '--path', '/x'], ['checks:set'], ['limits:set', 'web'], ['limits:set', 'web', '--memory', 'lots'], ['limits:set', 'web', '--memory', '1K'], ['limits:set', 'Web!', '--pids', '64'],
+    ['caps:set'], ['caps:set', 'SYS_ADMIN'], ['caps:set', 'NET_RAW'], ['caps:set', 'CHOWN', 'all'], ['caps:set', 'none', 'CHOWN'],
   ])('%s %s %s %s is refused', async (name, ...words) => {
     const stage = openStage();
     await stage.ok('apps:create', 'hello');

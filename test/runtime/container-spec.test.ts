@@ -90,6 +90,13 @@ test.each([
   expect(spec.HostConfig.CapAdd).toEqual(expected);
 });
 
+test('an app keeps the capabilities that it was set to, and never more than its image may have', () => {
+  const capAdd = (user: string, capabilities: Release['settings']['capabilities']) => instanceSpec({ ...input, release: { ...release, image: { ...image, builder: 'dockerfile', user }, settings: { ...release.settings, capabilities } } }).HostConfig.CapAdd;
+  expect(capAdd('root', ['NET_BIND_SERVICE'])).toEqual(['NET_BIND_SERVICE']);
+  expect(capAdd('root', [])).toEqual([]);
+  expect(capAdd('node', ['NET_BIND_SERVICE'])).toEqual([]);
+});
+
 test('the command of a process type replaces the image’s, and only what it names', () => {
   expect(instanceSpec({ ...input, command: { entrypoint: ['/cnb/process/web'], command: [] } })).toMatchObject({ Entrypoint: ['/cnb/process/web'], Cmd: [] });
   const kept = instanceSpec({ ...input, command: { entrypoint: undefined, command: ['a b', '$c'] } });

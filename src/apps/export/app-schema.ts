@@ -4,6 +4,7 @@ import { checkKinds, concurrencyPolicies } from '../../app-file.ts';
 import { checkPath, headerName, headerValue } from '../../build/app-json-checks.ts';
 import { minMemoryBytes } from '../../config.ts';
 import { parseExpression, parseTimeZone } from '../../cron/schedule.ts';
+import { rootCapabilities } from '../../capabilities.ts';
 import { builderNames, defaultSettings, strategies } from '../../domain.ts';
 import { parseBranch, parseEnvKey, parseMountPath, parseProcessType, parseVolumeName } from '../../names.ts';
 
@@ -54,6 +55,7 @@ const settings = z.object({
   webSocketGraceMs: durationMs.optional(),
   strategy: z.enum(strategies).default(defaultSettings.strategy),
   mounts: z.array(z.object({ volume: z.string().overwrite(parseVolumeName), path: z.string().overwrite(parseMountPath) })).default([]),
+  capabilities: z.array(z.enum(rootCapabilities)).optional(),
 });
 
 const cronEntry = z.object({
