@@ -1,7 +1,6 @@
 /** The images that a database's apps run, and the names by which the engine saves them. */
 import type { Docker } from '../docker/connect.ts';
-import { namesOfImage, tagImage, untagImage } from '../docker/saved-images.ts';
-import { isForgeError } from '../errors.ts';
+import { findNamesOfImage, tagImage, untagImage } from '../docker/saved-images.ts';
 import { keptImageName } from '../labels.ts';
 import type { Database } from '../store/database.ts';
 
@@ -39,7 +38,7 @@ export async function withTags(docker: Docker, images: readonly LiveImage[], opt
   try {
     for (const image of images) {
       const tag = keptImageName({ dataId: options.dataId, app: image.app, reference: image.reference });
-      const names = await findNames(docker, image.reference);
+      const names = await findNamesOfImage(docker, image.reference);
       if (!names) {
         options.onMissing(image);
         continue;
@@ -51,14 +50,5 @@ export async function withTags(docker: Docker, images: readonly LiveImage[], opt
     await options.use(tagged);
   } finally {
     for (const tag of passing) await untagImage(docker, tag).catch(() => undefined);
-  }
-}
-
-async function findNames(docker: Docker, reference: string): Promise<readonly string[] | undefined> {
-  try {
-    return await namesOfImage(docker, reference);
-  } catch (error) {
-    if (isForgeError(error) && error.code === 'not-found') return undefined;
-    throw error;
   }
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { Docker } from '../docker/connect.ts';
 import { removeLabelledImages } from '../docker/labelled-images.ts';
 import { removeRepository } from '../docker/images.ts';
+import { findNamesOfImage } from '../docker/saved-images.ts';
 import { keptImageName, keptRepository, labels } from '../labels.ts';
 import type { Log } from '../log.ts';
 import { createReport } from '../report.ts';
@@ -52,8 +53,7 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
     forgetBuilds: async (app, keep) => {
       await cnb.removeApp(app, keep);
       await removeLabelledImages(docker, [`${labels.app}=${app}`, `${labels.data}=${dataId}`], keep);
-      // An app that had this name before and was renamed runs an image that may have no other name.
-      await removeRepository(docker, keptRepository({ dataId, app }), new Set([...keep].map((reference) => keptImageName({ dataId, app, reference }))));
+      await removeRepository(docker, keptRepository({ dataId, app }), await lastNames({ app, references: keep }, { docker, dataId }));
     },
     sweep: cnb.sweep,
     settled: cnb.settled,
@@ -66,4 +66,14 @@ export function createBuilders({ docker, config, dataId, log }: BuilderParts): C
       await registry.collectGarbage(signal, isApp);
     },
   };
+}
+
+/** Of images that other apps run: an app that had this name before and was renamed may run one that has no other name. */
+async function lastNames({ app, references }: { readonly app: string; readonly references: ReadonlySet<string> }, { docker, dataId }: Pick<BuilderParts, 'docker' | 'dataId'>): Promise<ReadonlySet<string>> {
+  const last = new Set<string>();
+  for (const reference of references) {
+    const names = (await findNamesOfImage(docker, reference)) ?? [];
+    if (names.every((name) => name.startsWith(`${keptRepository({ dataId, app })}:`))) last.add(keptImageName({ dataId, app, reference }));
+  }
+  return last;
 }

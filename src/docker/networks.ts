@@ -46,6 +46,12 @@ export async function findNetworkSubnet(docker: Docker, name: string): Promise<s
   }
 }
 
+/** The labels of every network that has all of these, given as `name` or `name=value`. */
+export async function findNetworkLabels(docker: Docker, label: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]> {
+  const found = await boundedCall('list networks', (abortSignal) => docker.listNetworks({ filters: { label: [...label] }, abortSignal }));
+  return found.map(({ Labels }) => Labels ?? {});
+}
+
 /** Removes the network; succeeds when it is gone already. `false`: containers are still connected. */
 export async function removeNetwork(docker: Docker, name: string): Promise<boolean> {
   try {

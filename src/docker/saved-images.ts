@@ -1,6 +1,6 @@
 /** Images as one stream that any engine can load, layers that several share only once. */
 import type { Readable } from 'node:stream';
-import { ForgeError } from '../errors.ts';
+import { ForgeError, isForgeError } from '../errors.ts';
 import { boundedCall } from './bounded-call.ts';
 import { type Docker, engineCall } from './connect.ts';
 import { removeImage } from './images.ts';
@@ -35,10 +35,15 @@ export async function tagImage(docker: Docker, image: string, name: string): Pro
   await boundedCall(`tag ${image}`, (abortSignal) => docker.getImage(image).tag({ repo, tag, abortSignal }));
 }
 
-/** Names (tags and digests) of an image. */
-export async function namesOfImage(docker: Docker, image: string): Promise<readonly string[]> {
-  const { RepoTags, RepoDigests } = await boundedCall(`look at the image ${image}`, () => docker.getImage(image).inspect());
-  return [...(RepoTags ?? []), ...(RepoDigests ?? [])];
+/** Names (tags and digests) of an image; `undefined` when the engine has none such. */
+export async function findNamesOfImage(docker: Docker, image: string): Promise<readonly string[] | undefined> {
+  try {
+    const { RepoTags, RepoDigests } = await boundedCall(`look at the image ${image}`, () => docker.getImage(image).inspect());
+    return [...(RepoTags ?? []), ...(RepoDigests ?? [])];
+  } catch (error) {
+    if (isForgeError(error) && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 /** Takes the name away; the image goes with its last name unless a container uses it. */

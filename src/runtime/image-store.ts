@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Docker } from '../docker/connect.ts';
 import { findImage, removeImage } from '../docker/images.ts';
-import { loadImages, namesOfImage, saveImages, tagImage } from '../docker/saved-images.ts';
+import { findNamesOfImage, loadImages, saveImages, tagImage } from '../docker/saved-images.ts';
 import { keptImageName } from '../labels.ts';
 
 export interface ImageStore {
@@ -23,10 +23,9 @@ export function createImageStore({ docker, dataId }: { readonly docker: Docker; 
   return {
     idOf,
     remove: async (reference) => {
-      const id = await idOf(reference);
-      if (id === undefined) return;
-      const names = await namesOfImage(docker, id);
-      for (const name of names.length > 0 ? names : [id]) await removeImage(docker, name);
+      const names = await findNamesOfImage(docker, reference);
+      if (names === undefined) return;
+      for (const name of names.length > 0 ? names : [reference]) await removeImage(docker, name);
     },
     save: async (reference, signal) => await saveImages(docker, [(await idOf(reference)) ?? reference], signal),
     load: (archive, signal) => loadImages(docker, archive, signal),

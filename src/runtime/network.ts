@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Docker } from '../docker/connect.ts';
 import { listContainers } from '../docker/containers.ts';
-import { createNetwork, findNetworkSubnet, removeNetwork } from '../docker/networks.ts';
+import { createNetwork, findNetworkLabels, findNetworkSubnet, removeNetwork } from '../docker/networks.ts';
 import { ForgeError, isForgeError } from '../errors.ts';
 import { bridgePrefix, labels } from '../labels.ts';
 import { withTimeout } from '../wait.ts';
@@ -23,6 +23,8 @@ export interface AppNetworks {
   join(app: string, count: number, signal: AbortSignal): Promise<Lease>;
   /** Removes the app's network unless containers or leases are on it. */
   removeIfEmpty(app: string): Promise<void>;
+  /** The same for every app: a forge that was killed may have made one and no container yet. */
+  removeAllEmpty(): Promise<void>;
 }
 
 export interface AppNetworkParts {
@@ -97,6 +99,12 @@ export function createAppNetworks(parts: AppNetworkParts): AppNetworks {
       }
     },
     removeIfEmpty: removeInTurn,
+    removeAllEmpty: async () => {
+      const mine = `${labels.data}=${dataId}`;
+      const apps = (await findNetworkLabels(docker, [mine, labels.app])).map((found) => found[labels.app]);
+      const inUse = new Set((await listContainers(docker, [mine])).map(({ Labels }) => Labels[labels.app]));
+      for (const app of apps) if (app !== undefined && !inUse.has(app)) await removeInTurn(app);
+    },
   };
 }
 

@@ -49,7 +49,7 @@ export interface Runtime {
   enter(request: EnterRequest): Promise<number>;
   /** Commands that nobody waits for. */
   readonly jobs: JobContainers;
-  /** Removes one-off containers, and those that volumes were read through, that an earlier start of forge left. */
+  /** Removes one-off containers, those that volumes were read through, and networks without containers that an earlier start of forge left. */
   removeAbandoned(): Promise<void>;
   /** A check's question to an instance that runs, to be asked any number of times, one after the other. */
   createAsk(instance: Instance, release: Release, check: Check): Ask;
@@ -103,6 +103,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     removeAbandoned: async () => {
       await removeAbandoned(parts);
       await sweepVolumeContainers(parts);
+      await networks.removeAllEmpty();
     },
     createAsk: (instance, release, check) => askOf(check, placeOf(instance, release, { docker, domain: config.domain })),
     watch: (signal) => watch({ docker, dataId, log }, signal),

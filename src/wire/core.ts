@@ -95,7 +95,7 @@ export async function wireCore(config: Config, log: Log, stack: AsyncDisposableS
   const queue = createQueue();
   const diskDirectories = [config.data, '/var/lib/docker'];
   const retention = wireRetention({ store, docker, dataId, config, queue, logs, diskDirectories, tidyBuilds: tidy, log }, stack);
-  const removeAbandoned = untilDone(runtime.removeAbandoned, (error) => log.warn({ err: error }, 'one-off containers of an earlier run could not be removed yet'));
+  const removeAbandoned = untilDone(runtime.removeAbandoned, (error) => log.warn({ err: error }, 'what an earlier run left in the engine could not be removed yet'));
   const sweepBuilds = async (): Promise<void> => await sweep().catch((error: unknown) => log.warn({ err: error }, 'what interrupted builds left could not be removed yet'));
   void sweepBuilds();
   const publicPort = { http: config.http };

@@ -17,11 +17,14 @@ export function keepReconciled({ reconciler, runtime, things, log, stopping, rem
   // One pass at a time, and none may still use the store when it closes.
   let last: Promise<void> = reconciler.adopt().catch(onError);
   const pass = () => {
-    void removeAbandoned();
+    const abandoned = removeAbandoned();
     return (last = last
       .then(async () => {
         await things.apps.finishInterrupted();
         await reconciler.pass(signal);
+        await abandoned;
+        // What a container of an earlier run held could not go before.
+        await things.volumes.sweep();
       })
       .catch(onError));
   };

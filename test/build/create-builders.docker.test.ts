@@ -19,6 +19,17 @@ async function namelessImage(): Promise<string> {
   return stdout;
 }
 
+it('the removal of a clone takes its name for the image that it shared, and that alone', async () => {
+  const dataId = randomBytes(6).toString('hex');
+  const config = loadConfig({ data: temporaryDirectory(), flags: {}, env: {} });
+  const { forgetBuilds } = createBuilders({ docker: connectDocker(config.dockerSocket), config, dataId, log: silentLog });
+  const reference = await namelessImage();
+  const names = ['hello', 'clone'].map((app) => keptImageName({ dataId, app, reference }));
+  for (const name of names) await execa('docker', ['tag', reference, name]);
+  await forgetBuilds('clone', new Set([reference]));
+  expect((await execa('docker', ['image', 'inspect', '--format', '{{join .RepoTags " "}}', reference])).stdout).toBe(names[0]);
+});
+
 it('an app’s removal leaves the image of one that had its name before and was renamed', async () => {
   const dataId = randomBytes(6).toString('hex');
   const config = loadConfig({ data: temporaryDirectory(), flags: {}, env: {} });

@@ -1,9 +1,10 @@
 /** Files of an app that outlive its releases. */
 import { readFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import { pack as tarPack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appFolder, bootForge, writeFiles, type Command, type RunningForge } from '../support/forge.ts';
+import { appFolder, bootForge, until, writeFiles, type Command, type RunningForge } from '../support/forge.ts';
 
 /** Counts requests in /data/count, as a user that is not root; /seed has a file of the image. */
 const counter = (mark: string): Record<string, string> => ({
@@ -140,6 +141,20 @@ describe('a volume', () => {
     await ok(forge.ssh$(['ps:start', 'hello']));
     expect(await count()).toBe(before + 1);
     await expect.poll(engineVolumes, goneWithin).toHaveLength(2);
+  });
+
+  it('goes with the container of a restore that was cut off by a kill of forge', async () => {
+    const id = readFileSync(`${forge.data}/id`, 'utf8').trim();
+    await forge.end('SIGKILL');
+    const name = `forge-${id}-hello-data-0badcafe`;
+    const labels = ['--label', `forge.data=${id}`, '--label', 'forge.role=volume'];
+    await execa('docker', ['volume', 'create', ...labels, name]);
+    await execa('docker', ['create', ...labels, '--label', 'forge.start=earlier', '--volume', `${name}:/volume`, 'forge-test/node:24']);
+    const database = new Database(`${forge.data}/forge.db`);
+    database.prepare('INSERT INTO dropped_volumes (engine_name) VALUES (?)').run(name);
+    database.close();
+    await forge.begin();
+    await until('the volume is gone', async () => !(await engineVolumes()).includes(name), 20_000);
   });
 
   it('cannot be mounted over the system of the image, over another one, or by another app', async () => {

@@ -115,6 +115,18 @@ test('two forges on one engine with an app of the same name neither see nor reac
   expect(await docker.listNetworks({ filters: { name: [networkName(other.dataId, 'hello')] } })).toEqual([]);
 });
 
+test('a network that a killed forge made and did not come to use goes at the next start, one in use stays', async () => {
+  const label = { 'forge.data': forge.dataId };
+  const unused = networkName(forge.dataId, 'unused');
+  await docker.createNetwork({ Name: unused, Labels: { ...label, 'forge.app': 'unused' } });
+  await started(forge, doing('serve'));
+  const next = testRuntime(['hello'], forge.dataId);
+  await next.runtime.removeAbandoned();
+  const left = await docker.listNetworks({ filters: { label: [`forge.data=${forge.dataId}`] } });
+  expect(left.map(({ Name }) => Name)).toEqual([networkName(forge.dataId, 'hello')]);
+  await forge.runtime.removeApp('hello');
+});
+
 /** Exit status of a one-off command that connects to the instance: 0 if it gets through. */
 async function reachesFrom({ runtime }: TestRuntime, { address, port }: Instance): Promise<number> {
   const script = `require('net').connect({host:'${address}',port:${port},timeout:1500}).on('connect',()=>process.exit(0)).on('timeout',()=>process.exit(1)).on('error',()=>process.exit(1))`;
