@@ -197,10 +197,17 @@ install_docker() {
   need_packages docker.io iptables
 }
 
+# systemd itself does not say why it did not start.
+enable_docker() {
+  systemctl enable --now docker && return 0
+  journalctl -q -n 10 -u docker --no-pager || true
+  return 1
+}
+
 start_docker() {
   local tries=0 pid_file where='journalctl -u docker'
   if has_systemd; then
-    quietly 'starting Docker' systemctl enable --now docker
+    quietly 'starting Docker' enable_docker
   else
     say 'Starting dockerd (no systemd runs here)'
     where=/var/log/dockerd.log

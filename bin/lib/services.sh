@@ -32,9 +32,9 @@ unit_text() { "$forge" systemd-unit "$1" --data "$data" --proxy-dir "$proxy_dir"
 
 start_units() {
   local unit
-  for unit in forge forge-proxy forge-firewall; do unit_text "$unit" | write_file "/etc/systemd/system/$unit.service"; done
+  for unit in forge forge-proxy forge-firewall-early forge-firewall; do unit_text "$unit" | write_file "/etc/systemd/system/$unit.service"; done
   quietly 'reading the units' systemctl daemon-reload
-  quietly 'enabling the units' systemctl enable forge-firewall forge-proxy forge
+  quietly 'enabling the units' systemctl enable forge-firewall-early forge-firewall forge-proxy forge
   restart_if_changed forge-proxy "$proxy_generation"
   restart_if_changed forge "$serve_generation"
   quietly 'starting the firewall' systemctl restart forge-firewall
@@ -61,7 +61,7 @@ start_supervised() {
 }
 
 wait_until_serving() {
-  local deadline=$((SECONDS + 45))
+  local deadline=$((SECONDS + 120))
   until serves; do
     if [ $SECONDS -ge $deadline ]; then
       local where="$log_dir/serve.log and $log_dir/proxy.log"

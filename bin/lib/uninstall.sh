@@ -4,7 +4,7 @@
 uninstall_forge() {
   say 'Stopping forge'
   stop_services
-  rm -f /etc/systemd/system/forge.service /etc/systemd/system/forge-proxy.service /etc/systemd/system/forge-firewall.service
+  rm -f /etc/systemd/system/forge{,-proxy,-firewall-early,-firewall}.service
   if has_systemd; then systemctl daemon-reload; fi
   close_sshd_door
   remove_firewall
@@ -15,7 +15,7 @@ uninstall_forge() {
 
 stop_services() {
   if has_systemd; then
-    systemctl disable --now forge forge-proxy forge-firewall >>"$log_file" 2>&1 || true
+    systemctl disable --now forge forge-proxy forge-firewall forge-firewall-early >>"$log_file" 2>&1 || true
     return 0
   fi
   local pid program

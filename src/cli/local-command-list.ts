@@ -24,7 +24,7 @@ export const localCommandList = [
   },
   {
     words: ['systemd-unit'],
-    usage: 'systemd-unit forge|forge-proxy|forge-firewall --data DIR --proxy-dir DIR --door-dir DIR --cache-dir DIR',
+    usage: 'systemd-unit forge|forge-proxy|forge-firewall-early|forge-firewall --data DIR --proxy-dir DIR --door-dir DIR --cache-dir DIR',
     summary: 'Print a unit of systemd (bin/install)',
     isInternal: true,
   },

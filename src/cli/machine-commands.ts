@@ -1,4 +1,5 @@
 /** What is done to this machine by hand or by bin/install: firewall, local builder, the reference of the settings. */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatSize } from '../config.ts';
 import { ForgeError } from '../errors.ts';
@@ -8,6 +9,8 @@ import { localHelp } from './local-help.ts';
 import { untilSignal } from './until-signal.ts';
 
 const sshPort = 22;
+/** What bin/install runs the proxy as. */
+const proxyUser = 'forge-proxy';
 /** What compiling the lifecycle may see of the environment. */
 const passedOn = /^(PATH|HOME|LANG|TMPDIR|GO[A-Z0-9]+|(https?|no|all)_proxy|npm_config_registry|SSL_CERT_(FILE|DIR))$/i;
 
@@ -24,9 +27,16 @@ export async function firewall(rest: readonly string[], context: CommandContext)
   }
   if (action !== 'apply') throw new ForgeError('invalid', 'forge firewall takes apply or remove');
   const publicPorts = [...new Set([config.http, config.ssh, sshPort].filter((port) => port > 0))];
-  const families = await applyFirewall({ publicPorts, signal });
+  const uid = uidOf(proxyUser);
+  const families = await applyFirewall({ publicPorts, proxy: uid === undefined ? undefined : { uid, networkPool: config.networkPool }, signal });
   context.stdout.write(`Containers reach no more of this machine than ports ${publicPorts.join(', ')} (${families.join(', ')})\n`);
   return 0;
+}
+
+/** As `/etc/passwd` has it; `undefined` where there is no such user. */
+function uidOf(user: string): number | undefined {
+  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((one) => one.startsWith(`${user}:`));
+  return line === undefined ? undefined : Number(line.split(':')[2]);
 }
 
 /** Half the weight of an instance: builds take what apps leave. */

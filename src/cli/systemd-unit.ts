@@ -8,7 +8,7 @@ export interface UnitFolders {
   readonly cacheDir: string;
 }
 
-export const unitNames = ['forge', 'forge-proxy', 'forge-firewall'] as const;
+export const unitNames = ['forge', 'forge-proxy', 'forge-firewall-early', 'forge-firewall'] as const;
 
 /** Throws `invalid` for another unit and for a folder that a unit file could read otherwise. */
 export function systemdUnit(name: string, folders: UnitFolders): string {
@@ -101,6 +101,23 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     '',
     '[Install]',
     'WantedBy=multi-user.target',
+  ],
+  'forge-firewall-early': () => [
+    '[Unit]',
+    'Description=forge: the same firewall before the first container and the first visitor',
+    // Each of them may put back what was there before.
+    'After=netfilter-persistent.service nftables.service ufw.service firewalld.service',
+    'Before=docker.service forge-proxy.service',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    'RemainAfterExit=yes',
+    'EnvironmentFile=/etc/forge/forge.env',
+    `ExecStart=${program} firewall apply`,
+    'TimeoutStartSec=60',
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target docker.service forge-proxy.service',
   ],
   'forge-firewall': () => [
     '[Unit]',

@@ -4,7 +4,8 @@
  */
 import type { ListedImage } from '../docker/image-layers.ts';
 import { readImageLayers } from '../docker/image-layers.ts';
-import { abortError } from '../errors.ts';
+import { abortError, isForgeError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import { delay, every, untilAborted, withDeadline } from '../wait.ts';
 import { collectAll, tidy, type CollectRequest, type Collected } from './collect-all.ts';
 import { collectImages } from './collect-images.ts';
@@ -46,7 +47,7 @@ export function createRetention(parts: RetentionParts): Retention {
   let timer: Disposable | undefined;
 
   const warn = (error: unknown) => {
-    if (!closing.signal.aborted) log.warn({ err: error }, 'not everything could be collected; the next run tries again');
+    if (!closing.signal.aborted) logFailure(error, log);
   };
   const isAbandoned = createPatience();
 
@@ -117,4 +118,11 @@ function createPatience(): (image: ListedImage) => boolean {
     firstSeen.set(id, seen);
     return performance.now() - seen >= abandonedAfterMs;
   };
+}
+
+function logFailure(error: unknown, log: Log): void {
+  const message = 'not everything could be collected; the next run tries again';
+  // A build that is under way is no trouble.
+  if (isForgeError(error) && error.code === 'timeout') log.info({ reason: error.message }, message);
+  else log.warn({ err: error }, message);
 }

@@ -1,6 +1,6 @@
 /**
- * What containers may reach on the machine: pure. Through its bridge's gateway a container reaches whatever the host
- * listens on, and by routing 169.254.169.254, where clouds keep credentials; both end here.
+ * What containers may reach on the machine, and what the proxy may reach from it: pure. Through its bridge's gateway a
+ * container reaches whatever the host listens on, and by routing 169.254.169.254, where clouds keep credentials; both end here.
  */
 import { bridgePrefix } from '../labels.ts';
 
@@ -19,6 +19,14 @@ export interface FirewallRules {
   readonly entries: readonly { readonly from: string; readonly to: string }[];
 }
 
+export interface ProxyPlace {
+  /** User that the proxy runs as. */
+  readonly uid: number;
+  /** Range that instances have their addresses from. */
+  readonly networkPool: string;
+}
+
+export const outputChain = 'FORGE-OUTPUT';
 export const inputChain = 'FORGE-INPUT';
 export const forwardChain = 'FORGE-FORWARD';
 
@@ -52,6 +60,15 @@ export function firewallRules({ family, publicPorts, hasDockerUser }: FirewallIn
     ],
   };
 }
+
+/**
+ * An instance's address means the instance only on its bridge. Without that, as before the engine has started, the way
+ * leads out of the machine, to a stranger who may have the address: visitors' requests must not go there.
+ */
+export const proxyRules = ({ uid, networkPool }: ProxyPlace): FirewallRules => ({
+  chains: { [outputChain]: [['-d', networkPool, '!', '-o', `${bridgePrefix}+`, '-m', 'owner', '--uid-owner', String(uid), ...refuse.ipv4]] },
+  entries: [{ from: 'OUTPUT', to: outputChain }],
+});
 
 /** The chains as `iptables-restore --noflush` reads them: each is replaced whole, in one step, and nothing else is touched. */
 export function restoreInput({ chains }: FirewallRules): string {

@@ -1,11 +1,13 @@
 /** Puts the firewall in place; needs root. Works with both kinds of iptables, since it uses the one that the engine uses. */
 import { ForgeError } from '../errors.ts';
 import { runProcess, type ProcessResult } from '../run-process.ts';
-import { firewallRules, forwardChain, inputChain, restoreInput } from './firewall-rules.ts';
+import { firewallRules, type FirewallRules, forwardChain, inputChain, outputChain, proxyRules, type ProxyPlace, restoreInput } from './firewall-rules.ts';
 
 export interface ApplyFirewallOptions {
   /** TCP ports of the machine that containers may reach too: those of the proxy, and SSH where it is public. */
   readonly publicPorts: readonly number[];
+  /** `undefined`: it has no user of its own, so that nothing can be said of it. */
+  readonly proxy?: ProxyPlace | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -21,32 +23,48 @@ const tools: readonly Tool[] = [
   { family: 'ipv6', command: 'ip6tables', isRequired: false },
 ];
 
+/** The engine's, for the rules of others. */
+const dockerUser = 'DOCKER-USER';
+
 const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C' };
 
 /**
  * Replaces forge's chains and makes sure that each is entered first, once; running it again changes nothing.
  * Returns the families that are protected. Throws `failed` with what iptables said.
  */
-export async function applyFirewall({ publicPorts, signal }: ApplyFirewallOptions): Promise<readonly Tool['family'][]> {
+export async function applyFirewall({ publicPorts, proxy, signal }: ApplyFirewallOptions): Promise<readonly Tool['family'][]> {
   const protectedFamilies: Tool['family'][] = [];
   for (const tool of tools) {
     if (!(await isUsable(tool, signal))) continue;
-    const rules = firewallRules({ family: tool.family, publicPorts, hasDockerUser: await hasChain(tool, 'DOCKER-USER', signal) });
-    await demand(await run(`${tool.command}-restore`, ['--wait', '--noflush'], signal, restoreInput(rules)), tool);
-    for (const { from, to } of rules.entries) await enterFirst({ tool, from, to, signal });
+    if (tool.family === 'ipv4') await ensureDockerUser(tool, signal);
+    await put(firewallRules({ family: tool.family, publicPorts, hasDockerUser: await hasChain(tool, dockerUser, signal) }), tool, signal);
+    // By themselves: a kernel that cannot tell users apart still has the others.
+    if (tool.family === 'ipv4' && proxy) await put(proxyRules(proxy), tool, signal);
     protectedFamilies.push(tool.family);
   }
   return protectedFamilies;
+}
+
+async function put(rules: FirewallRules, tool: Tool, signal: AbortSignal): Promise<void> {
+  await demand(await run(`${tool.command}-restore`, ['--wait', '--noflush'], signal, restoreInput(rules)), tool);
+  for (const { from, to } of rules.entries) await enterFirst({ tool, from, to, signal });
+}
+
+/** An engine that starts keeps what is in this chain: rules that are in it before hold for the first container already. */
+async function ensureDockerUser(tool: Tool, signal: AbortSignal): Promise<void> {
+  if (await hasChain(tool, dockerUser, signal)) return;
+  await demand(await run(tool.command, ['--wait', '-N', dockerUser], signal), tool);
+  await enterFirst({ tool, from: 'FORWARD', to: dockerUser, signal });
 }
 
 /** Takes forge's chains away again. */
 export async function removeFirewall(signal: AbortSignal): Promise<void> {
   for (const tool of tools) {
     if (!(await isUsable(tool, signal))) continue;
-    for (const [from, to] of [['INPUT', inputChain], ['DOCKER-USER', forwardChain], ['FORWARD', forwardChain]] as const) {
+    for (const [from, to] of [['INPUT', inputChain], ['OUTPUT', outputChain], [dockerUser, forwardChain], ['FORWARD', forwardChain]] as const) {
       await leave({ tool, from, to, signal });
     }
-    for (const chain of [inputChain, forwardChain]) {
+    for (const chain of [inputChain, outputChain, forwardChain]) {
       if (!(await hasChain(tool, chain, signal))) continue;
       await demand(await run(tool.command, ['--wait', '-F', chain], signal), tool);
       await demand(await run(tool.command, ['--wait', '-X', chain], signal), tool);

@@ -30,7 +30,10 @@ export async function* watch({ docker, dataId, log }: WatchParts, signal: AbortS
       // Listening first: what happens while the listener looks around is not missed.
       const events = await openContainerEvents(docker, `${labels.data}=${dataId}`, signal);
       pauseMs = firstPauseMs;
-      if (isAway) yield { kind: 'reconnected' };
+      if (isAway) {
+        log.info('the Docker Engine is there again');
+        yield { kind: 'reconnected' };
+      }
       isAway = false;
       for await (const event of events) {
         if (event.attributes[labels.type] !== oneOffType) yield instanceEvent(event);

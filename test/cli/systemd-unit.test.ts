@@ -36,6 +36,11 @@ describe('the units of systemd', () => {
     expect(unit('forge-proxy').filter((line) => /^(Requires|BindsTo|PartOf)=/.test(line))).toEqual([]);
   });
 
+  test('the firewall is there before the first container and the first visitor, and again after each start of Docker', () => {
+    expect(unit('forge-firewall-early')).toEqual(expect.arrayContaining(['Before=docker.service forge-proxy.service', 'ExecStart=/opt/forge/current/bin/forge firewall apply', 'WantedBy=multi-user.target docker.service forge-proxy.service']));
+    expect(unit('forge-firewall')).toEqual(expect.arrayContaining(['After=docker.service', 'PartOf=docker.service', 'ExecStart=/opt/forge/current/bin/forge firewall apply']));
+  });
+
   test('a folder that a unit could read otherwise is refused, and so is another unit', () => {
     for (const data of ['relative', '/with blank', '/percent%n', '/new\nline', '/$HOME']) expect(() => systemdUnit('forge', { ...folders, data })).toThrowError(/cannot stand in a unit/);
     expect(() => systemdUnit('other', folders)).toThrowError(/there is no unit other/);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { firewallRules, restoreInput } from '../../src/runtime/firewall-rules.ts';
+import { firewallRules, proxyRules, restoreInput } from '../../src/runtime/firewall-rules.ts';
 
 test('containers reach the public ports of the machine and nothing else of it, and no link-local address', () => {
   const rules = firewallRules({ family: 'ipv4', publicPorts: [80, 22], hasDockerUser: true });
@@ -34,4 +34,14 @@ test('without the engine’s own chain, FORWARD is entered directly', () => {
   const rules = firewallRules({ family: 'ipv6', publicPorts: [], hasDockerUser: false });
   expect(rules.entries[1]).toEqual({ from: 'FORWARD', to: 'FORGE-FORWARD' });
   expect(rules.chains['FORGE-INPUT']).toContainEqual(['-i', 'fg+', '-p', 'ipv6-icmp', '-j', 'RETURN']);
+});
+
+test('the proxy reaches the addresses of instances by their bridges and no other way', () => {
+  expect(restoreInput(proxyRules({ uid: 996, networkPool: '10.224.0.0/12' })).split('\n')).toEqual([
+    '*filter',
+    ':FORGE-OUTPUT - [0:0]',
+    '-A FORGE-OUTPUT -d 10.224.0.0/12 ! -o fg+ -m owner --uid-owner 996 -j REJECT --reject-with icmp-admin-prohibited',
+    'COMMIT',
+    '',
+  ]);
 });

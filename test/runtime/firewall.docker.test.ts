@@ -75,6 +75,28 @@ test('applying it again changes nothing, and puts it first again where another f
   expect((await rulesIn('iptables')).filter((line) => line === '-A INPUT -j FORGE-INPUT')).toHaveLength(1);
 });
 
+test('the proxy’s requests reach an instance, and never a stranger outside who has an instance’s address', async () => {
+  const uid = 65_534;
+  await ip('-n', cloud, 'addr', 'add', '10.99.7.7/32', 'dev', 'lo');
+  await ip('-n', host, 'route', 'add', '10.99.7.0/24', 'via', '169.254.169.254', 'dev', 'up0');
+  const asProxy = async (address: string, port: number) => (await within(host, process.execPath, '-e', `process.setgid(${uid}); process.setuid(${uid});${script}`, address, String(port))).exitCode === 0;
+  expect(await asProxy('10.99.7.7', 80)).toBe(true);
+  await applied(`applyFirewall({ publicPorts: [80], proxy: { uid: ${uid}, networkPool: '10.99.0.0/16' }, signal: AbortSignal.timeout(10000) })`);
+  expect(await asProxy('10.99.7.7', 80)).toBe(false);
+  expect(await asProxy('10.99.0.2', 5000)).toBe(true);
+  expect(await reaches(host, '10.99.7.7', 80)).toBe(true);
+});
+
+test('before the engine has started it is where the engine will look first', async () => {
+  await within(host, 'iptables', '-F', 'FORWARD');
+  await applied('removeFirewall(AbortSignal.timeout(10000))');
+  await within(host, 'iptables', '-F', 'DOCKER-USER');
+  await within(host, 'iptables', '-X', 'DOCKER-USER');
+  await applied('applyFirewall({ publicPorts: [80], signal: AbortSignal.timeout(10000) })');
+  expect(await rulesIn('iptables')).toEqual(expect.arrayContaining(['-A FORWARD -j DOCKER-USER', '-A DOCKER-USER -j FORGE-FORWARD']));
+  expect(await reaches(app, '169.254.169.254', 80)).toBe(false);
+});
+
 test('removing it leaves nothing of it', async () => {
   await applied('removeFirewall(AbortSignal.timeout(10000))');
   expect((await rulesIn('iptables')).filter((line) => line.includes('FORGE'))).toEqual([]);

@@ -95,7 +95,7 @@ def _check(archive, name):
     database = (os.environ.get("GOSUMDB") or "").split(maxsplit=1)[:1]
     if not database:
         raise BuildFailure("This build knows no checksum database for Go: the builder was made where Go was missing.",
-                           "Set GOSUMDB in the app's config, or make the builder again beside Go.")
+                           "Set GOSUMDB in the app's config (off: unchecked), or make the builder again beside Go.")
     database = database[0]
     if database == "off":
         return
@@ -129,5 +129,5 @@ def _proxy():
     url = next((entry.strip().rstrip("/") for entry in entries if entry.strip().startswith("http")), None)
     if url is None:
         raise BuildFailure("This build knows no Go module proxy: the builder was made where Go was missing.",
-                           "Set GOPROXY in the app's config, or make the builder again beside Go.")
+                           "Set GOPROXY and GOSUMDB in the app's config, or make the builder again beside Go.")
     return url

@@ -30,10 +30,13 @@ export function hostGroups(directory: string): 1 | 2 | undefined {
   return existsSync(join(directory, 'cgroup.controllers')) && !existsSync(join(directory, 'memory.current')) ? 2 : undefined;
 }
 
-/** Where the engine puts steps, by cgroup driver. A container's name there has 64 hex digits, a step's 25 letters and digits. */
+/**
+ * Where the engine puts steps, by cgroup driver. A container's name there has 64 hex digits, a step's 25 letters and digits.
+ * With systemd's driver an engine of 20.10 makes a group of that very name, where systemd would have made a scope.
+ */
 const places = [
   { folder: join('docker', 'buildkit'), step: /^[0-9a-z]{25}$/ },
-  { folder: 'system.slice', step: /^docker-[0-9a-z]{25}\.scope$/ },
+  { folder: 'system.slice', step: /^(?:docker-[0-9a-z]{25}\.scope|system\.slice:docker:[0-9a-z]{25})$/ },
 ];
 
 async function findGroups(root: string, version: 1 | 2): Promise<BuildGroup[]> {
