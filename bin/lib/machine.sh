@@ -174,6 +174,14 @@ bring_go() { # folder of the program, cache
   need_packages golang-go
 }
 
+# What a bootstrap that was killed left in the cache: its mounts first, which are the machine's own /dev and /sys.
+clear_bootstraps() {
+  local place
+  if grep -qsx mmdebstrap /proc/[0-9]*/comm; then return 0; fi
+  awk -v at="$cache/rootfs/mmdebstrap." 'index($2, at) == 1 { print $2 }' /proc/mounts | sort -r | while read -r place; do umount -l "$place" || true; done
+  rm -rf --one-file-system "$cache"/rootfs/mmdebstrap.* "$cache"/rootfs/*.part || true
+}
+
 docker_answers() { curl -fs -o /dev/null --max-time 10 --unix-socket "${docker_socket:-/var/run/docker.sock}" http://localhost/_ping; }
 
 # A Docker Engine that answers: the one that is there, else the distribution's.

@@ -205,8 +205,7 @@ restore_backup() {
 
 make_builder() {
   say 'Making the local builder (run and build images, lifecycle, buildpacks; minutes the first time, then kept)'
-  # What a run that was stopped left of its work.
-  if ! grep -qsx mmdebstrap /proc/[0-9]*/comm; then rm -rf --one-file-system "$cache"/rootfs/mmdebstrap.* "$cache"/rootfs/*.part; fi
+  clear_bootstraps
   bring_go "$opt/current" "$cache"
   # Buildpacks get packages where this machine's npm and go get them.
   quietly 'making the builder' with_settings env "npm_config_registry=$(run_npm config get registry 2>>"$log_file" | tail -n 1)" "$forge" builder:create

@@ -74,7 +74,8 @@ purge_forge() {
   if [ -n "$id" ]; then
     if docker_answers; then purge_engine "label=forge.data=$id"; else body 'warning: Docker does not answer, so containers and images of apps stay'; fi
   fi
-  rm -rf "$data" "$cache" "$proxy_dir" "$log_dir" /var/lib/forge-login
+  clear_bootstraps
+  rm -rf --one-file-system "$data" "$cache" "$proxy_dir" "$log_dir" /var/lib/forge-login
   local account
   for account in "$login_user" "$daemon_user" "$proxy_user"; do
     if id "$account" >/dev/null 2>&1; then userdel "$account" >>"$log_file" 2>&1 || true; fi

@@ -43,7 +43,6 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
   forge: ({ data, proxyDir, doorDir, cacheDir }) => [
     '[Unit]',
     'Description=forge: git push to this machine',
-    'Documentation=man:git-push(1)',
     'Wants=docker.service forge-proxy.service',
     'After=network-online.target docker.service forge-proxy.service forge-firewall.service',
     '',
