@@ -24,6 +24,8 @@ interface Machine {
   /** How often the engine was asked what there is. */
   looks: number;
   readonly done: string[];
+  /** Reasons that were logged. */
+  readonly warned: string[];
   /** Starts of these apps fail. */
   readonly broken: Set<string>;
   /** Containers that do not end. */
@@ -35,7 +37,7 @@ interface Machine {
 /** The real reconciler, store and queue on an engine and a proxy that only keep the books. */
 function openMachine(): Machine {
   const store = openTestStore();
-  const machine = { store, retiring: new Set<string>(), looks: 0, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], broken: new Set<string>(), stubborn: new Set<string>(), drained: Promise.resolve() };
+  const machine = { store, retiring: new Set<string>(), looks: 0, found: [] as Instance[], routes: new Map<string, readonly Instance[]>(), done: [] as string[], warned: [] as string[], broken: new Set<string>(), stubborn: new Set<string>(), drained: Promise.resolve() };
   const runtime = {
     findInstances: async (app?: string) => {
       machine.looks += 1;
@@ -68,8 +70,9 @@ function openMachine(): Machine {
     untilRetired: async (app: string, signal: AbortSignal, isMeant: (type: string) => boolean) =>
       await until(() => signal.throwIfAborted() ?? !machine.found.some((one) => one.app === app && isMeant(one.type) && machine.retiring.has(one.containerId))),
   };
+  const log = { ...silentLog, info: () => undefined, warn: ({ err }: { readonly err: Error }) => void machine.warned.push(err.message) };
   const config = { memory: 512, cpuShares: 1024, pids: 512, drainTimeout: 0, stopTimeout: 0 };
-  const parts = { store, runtime, live, config, queue: createQueue(), settle: async () => undefined, log: silentLog, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
+  const parts = { store, runtime, live, config, queue: createQueue(), settle: async () => undefined, log, logs: { follow: () => undefined } } as unknown as ReconcilerParts;
   return Object.assign(machine, { queue: parts.queue, reconciler: createReconciler(parts) });
 }
 
@@ -201,6 +204,8 @@ describe.each([{ strategy: 'recreate' }, { uncheckedTypes: ['web'] }] as const)(
     await until(() => machine.retiring.has('new'));
     leaving.abort(new ForgeError('canceled', 'canceled'));
     await visit;
+    expect(machine.done).not.toContain('start hello');
+    expect(machine.warned).toEqual([]);
     const { looks } = machine;
     const again = machine.reconciler.visit('hello', new AbortController().signal);
     await until(() => machine.looks > looks);
@@ -214,6 +219,7 @@ describe.each([{ strategy: 'recreate' }, { uncheckedTypes: ['web'] }] as const)(
     const machine = await afterKill();
     machine.stubborn.add('new');
     await machine.reconciler.visit('hello', new AbortController().signal);
+    expect(machine.warned).toEqual([expect.stringContaining('web.1 of v2 did not stop')]);
     expect(machine.done).not.toContain('start hello');
     machine.stubborn.clear();
     await machine.reconciler.visit('hello', new AbortController().signal);

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { createQueue } from '../../src/deploy/queue.ts';
 import { createWhenFree } from '../../src/deploy/when-free.ts';
 import { ForgeError } from '../../src/errors.ts';
+import type { Log } from '../../src/log.ts';
 import { untilAborted } from '../../src/wait.ts';
-import { silentLog } from '../store/open-test-store.ts';
 
 const never = (signal: AbortSignal): Promise<never> => untilAborted(Promise.withResolvers<never>().promise, signal);
 const { signal } = new AbortController();
@@ -11,8 +11,9 @@ const { signal } = new AbortController();
 /** Does nothing but count, unless told otherwise. */
 function openStage(task: (signal: AbortSignal) => Promise<void> = async () => undefined) {
   const queue = createQueue();
-  const stage = { queue, runs: 0 };
-  const whenFree = createWhenFree({ queue, log: silentLog, task: async (_app, given) => (stage.runs++, await task(given)) });
+  const stage = { queue, runs: 0, warned: [] as string[] };
+  const log = { warn: ({ err }: { readonly err: Error }) => void stage.warned.push(err.message) } as unknown as Log;
+  const whenFree = createWhenFree({ queue, log, task: async (_app, given) => (stage.runs++, await task(given)) });
   return Object.assign(stage, whenFree);
 }
 
@@ -50,6 +51,7 @@ test('its own failure ends it, and is not tried again at once', async () => {
   await stage.run('hello', signal);
   await stage.settled();
   expect(stage.runs).toBe(1);
+  expect(stage.warned).toEqual(['it does not start']);
 });
 
 test('nothing is put off past the end of its signal', async () => {
