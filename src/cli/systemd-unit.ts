@@ -39,6 +39,8 @@ const hardening = [
 
 const program = '/opt/forge/current/bin/forge';
 
+const appliesFirewall = ['[Service]', 'Type=oneshot', 'RemainAfterExit=yes', 'EnvironmentFile=/etc/forge/forge.env', `ExecStart=${program} firewall apply`];
+
 const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]>> = {
   forge: ({ data, proxyDir, doorDir, cacheDir }) => [
     '[Unit]',
@@ -108,11 +110,7 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'After=netfilter-persistent.service nftables.service ufw.service firewalld.service',
     'Before=docker.service forge-proxy.service',
     '',
-    '[Service]',
-    'Type=oneshot',
-    'RemainAfterExit=yes',
-    'EnvironmentFile=/etc/forge/forge.env',
-    `ExecStart=${program} firewall apply`,
+    ...appliesFirewall,
     'TimeoutStartSec=60',
     '',
     '[Install]',
@@ -125,11 +123,7 @@ const units: Readonly<Record<string, (folders: UnitFolders) => readonly string[]
     'After=docker.service',
     'PartOf=docker.service',
     '',
-    '[Service]',
-    'Type=oneshot',
-    'RemainAfterExit=yes',
-    'EnvironmentFile=/etc/forge/forge.env',
-    `ExecStart=${program} firewall apply`,
+    ...appliesFirewall,
     // Without it builds are still watched, so a machine where it cannot be done keeps its firewall.
     `ExecStart=-${program} build-caps`,
     '',

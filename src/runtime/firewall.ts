@@ -36,8 +36,8 @@ export async function applyFirewall({ publicPorts, proxy, signal }: ApplyFirewal
   const protectedFamilies: Tool['family'][] = [];
   for (const tool of tools) {
     if (!(await isUsable(tool, signal))) continue;
-    if (tool.family === 'ipv4') await ensureDockerUser(tool, signal);
-    await put(firewallRules({ family: tool.family, publicPorts, hasDockerUser: await hasChain(tool, dockerUser, signal) }), tool, signal);
+    const hasDockerUser = await ensureDockerUser(tool, signal);
+    await put(firewallRules({ family: tool.family, publicPorts, hasDockerUser }), tool, signal);
     // By themselves: a kernel that cannot tell users apart still has the others.
     if (tool.family === 'ipv4' && proxy) await put(proxyRules(proxy), tool, signal);
     protectedFamilies.push(tool.family);
@@ -50,11 +50,16 @@ async function put(rules: FirewallRules, tool: Tool, signal: AbortSignal): Promi
   for (const { from, to } of rules.entries) await enterFirst({ tool, from, to, signal });
 }
 
-/** An engine that starts keeps what is in this chain: rules that are in it before hold for the first container already. */
-async function ensureDockerUser(tool: Tool, signal: AbortSignal): Promise<void> {
-  if (await hasChain(tool, dockerUser, signal)) return;
+/**
+ * An engine that starts keeps what is in this chain: rules that are in it before hold for the first container already. False:
+ * it is not there, and not made, because most engines have none in this family.
+ */
+async function ensureDockerUser(tool: Tool, signal: AbortSignal): Promise<boolean> {
+  if (await hasChain(tool, dockerUser, signal)) return true;
+  if (tool.family !== 'ipv4') return false;
   await demand(await run(tool.command, ['--wait', '-N', dockerUser], signal), tool);
   await enterFirst({ tool, from: 'FORWARD', to: dockerUser, signal });
+  return true;
 }
 
 /** Takes forge's chains away again. */
