@@ -2,21 +2,20 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ForgeError } from '../errors.ts';
-import { runProcess } from '../run-process.ts';
+import type { ProcessResult } from '../run-process.ts';
 import { repositoryArgs } from './git-args.ts';
 
 export interface GitPlace {
   /** Of the repository, which need not be there. */
   readonly path: string;
-  readonly environment: Readonly<Record<string, string>>;
+  /** Runs git with these arguments. */
+  git(args: readonly string[]): Promise<ProcessResult>;
 }
 
-const maxBytes = 64 * 1024 * 1024;
-
 /** Lines of git's answer, none without repository. Throws `failed` when git cannot tell. */
-async function read({ path, environment }: GitPlace, ...words: readonly string[]): Promise<readonly string[]> {
+async function read({ path, git }: GitPlace, ...words: readonly string[]): Promise<readonly string[]> {
   if (!existsSync(join(path, 'HEAD'))) return [];
-  const { exitCode, stdout, stderr } = await runProcess('git', repositoryArgs(path, ...words), { env: environment, maxBytes });
+  const { exitCode, stdout, stderr } = await git(repositoryArgs(path, ...words));
   if (exitCode !== 0) throw new ForgeError('failed', `git could not read ${path}: ${stderr.trim()}`, { hint: `on the machine: git -C ${path} fsck` });
   return stdout.split('\n').filter(Boolean);
 }

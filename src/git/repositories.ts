@@ -72,7 +72,7 @@ export function createRepositories({ directory, hooksPath, nodePath, log }: Repo
     creations.set(path, creation);
     return await creation;
   };
-  const placeOf = (app: string) => ({ path: pathOf(app), environment });
+  const placeOf = (app: string) => ({ path: pathOf(app), git });
 
   return {
     hooksPath,
